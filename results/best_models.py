@@ -1,0 +1,78 @@
+"""The few best models of a study, each at its best epoch, whatever the number of trials.
+
+Trials on one machine share the folder: `index.json` says what is in it and is changed under a lock.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import TypeAdapter
+
+from results.paths import trial_name
+from results.whole_file import write_text
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """One kept model."""
+
+    trial: int
+    epoch: int
+    val_accuracy: float
+    file: str
+
+
+_INDEX = TypeAdapter(list[SavedModel])
+
+
+class BestModels:
+    """The models kept in `folder`, at most `keep` of them and one a trial."""
+
+    def __init__(self, folder: Path, keep: int = 3) -> None:
+        self.folder = folder
+        self.keep = keep
+        self._index = folder / "index.json"
+
+    def ranked(self) -> list[SavedModel]:
+        """What is kept, best first."""
+        return _INDEX.validate_json(self._index.read_bytes()) if self._index.is_file() else []
+
+    def offer(self, trial: int, epoch: int, val_accuracy: float, save: Callable[[Path], None]) -> bool:
+        """Keep the model if it is among the best; `save` is called with the path to write it to. Says whether it was.
+
+        Saving happens outside the lock, so that trials do not wait for one another; the rank is checked again after.
+        """
+        candidate = SavedModel(trial, epoch, val_accuracy, f"{trial_name(trial)}.keras")
+        if candidate not in self._with(candidate):
+            return False
+        self.folder.mkdir(parents=True, exist_ok=True)
+        unfinished = self.folder / f".unfinished-{candidate.file}"  # keeps the ending, by which Keras tells the format
+        try:
+            save(unfinished)
+            with FileLock(self.folder / ".lock"):
+                return self._admit(candidate, unfinished)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _admit(self, candidate: SavedModel, saved: Path) -> bool:
+        kept = self._with(candidate)
+        if candidate not in kept:
+            return False
+        saved.replace(self.folder / candidate.file)
+        write_text(self._index, _INDEX.dump_json(kept, indent=2).decode() + "\n")
+        wanted = {model.file for model in kept}
+        for file in self.folder.glob("trial-*.keras"):
+            if file.name not in wanted:
+                file.unlink()
+        return True
+
+    def _with(self, candidate: SavedModel) -> list[SavedModel]:
+        """What would be kept if the candidate came in; of equals the lower trial number leads."""
+        rivals = self.ranked()
+        own = next((model for model in rivals if model.trial == candidate.trial), None)
+        if own and own.val_accuracy >= candidate.val_accuracy:
+            return rivals
+        others = [model for model in rivals if model.trial != candidate.trial]
+        return sorted([*others, candidate], key=lambda model: (-model.val_accuracy, model.trial))[: self.keep]

@@ -1,0 +1,55 @@
+"""One image file to an array of pixels: the same way for training and for prediction."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+
+
+class Undecodable(Exception):
+    """A file that is no image, a broken one, or one too large to be meant."""
+
+
+def decode(path: Path, size: int) -> np.ndarray:
+    """The image as uint8 RGB of shape (size, size, 3), resized without regard to its aspect.
+
+    EXIF rotation is applied, transparency is laid over white, and of an animation the first frame is taken.
+
+    Raises:
+        Undecodable: the file cannot be decoded; the message names it and says why.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(resized(_to_rgb(image), size))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or str(error).replace(str(path), "the file").replace("'", "")
+        raise Undecodable(f"{path}: {reason}") from error
+
+
+def resized(image: Image.Image, size: int) -> Image.Image:
+    """The image as a square of that side."""
+    return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def dimensions(path: Path) -> tuple[int, int] | None:
+    """Width and height as shown (EXIF rotation applied), read from the header alone; None if there is none."""
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(0x0112, 1) >= 5
+            return (image.height, image.width) if turned else (image.width, image.height)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith(("I", "F")):  # 16-bit grey: Pillow's own conversion would clip it to white
+        grey = np.asarray(upright, dtype=np.float32)
+        scale = 255.0 / 65535.0 if grey.max(initial=0) > 255 else 1.0
+        return Image.fromarray((grey * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if "A" in upright.getbands() or "transparency" in upright.info:
+        layer = upright.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return upright.convert("RGB")

@@ -1,0 +1,40 @@
+"""Trials ranked, as a pandas DataFrame."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from results.records import TrialRecord
+
+MEASURES = ("rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters")
+
+
+def leaderboard(trials: Sequence[TrialRecord], hyperparameters: Sequence[str]) -> pd.DataFrame:
+    """A row a trial, best first: `MEASURES`, then a column for each hyperparameter (empty where it is not active).
+
+    Rank is by validation accuracy at the best epoch; of equals the lower trial number leads. A trial without a
+    finished epoch has no rank and comes last.
+    """
+    ordered = sorted(trials, key=lambda trial: (-_accuracy(trial), trial.trial))
+    rows = [_row(rank, trial, hyperparameters) for rank, trial in enumerate(ordered, start=1)]
+    frame = pd.DataFrame(rows, columns=[*MEASURES, *hyperparameters])
+    return frame.convert_dtypes()  # so that whole numbers stay whole in a column with gaps
+
+
+def _accuracy(trial: TrialRecord) -> float:
+    return trial.best_epoch.val_accuracy if trial.best_epoch else -1.0
+
+
+def _row(rank: int, trial: TrialRecord, hyperparameters: Sequence[str]) -> dict[str, object]:
+    best = trial.best_epoch
+    measures = {
+        "rank": rank if best else None,
+        "trial": trial.trial,
+        "state": trial.state.value,
+        "val_accuracy": round(best.val_accuracy, 6) if best else None,
+        "best_epoch": best.epoch if best else None,
+        "epochs": len(trial.epochs),
+        "seconds": round(trial.seconds, 2),
+        "parameters": trial.parameters,
+    }
+    return measures | {name: trial.configuration.get(name) for name in hyperparameters}

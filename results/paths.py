@@ -1,0 +1,94 @@
+"""Every path of a run, once."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from search_spaces.errors import UserError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """A run directory: `runs/<name>/`."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, storage: Path, name: str) -> "RunPaths":
+        """The paths of the run `name` under `storage`; a name cannot leave that folder.
+
+        Raises:
+            UserError: a name that is more than letters, digits, dots, hyphens and underscores.
+        """
+        if not NAME.fullmatch(name):
+            raise UserError(f"--name {name!r} must be letters, digits, '.', '_' and '-', and not begin with a sign")
+        return cls(storage.expanduser().resolve() / name)
+
+    @classmethod
+    def existing(cls, run: Path) -> "RunPaths":
+        """The paths of a run that is there.
+
+        Raises:
+            UserError: the folder is missing or holds no `study.json`.
+        """
+        paths = cls(run.expanduser().resolve())
+        if not paths.study.is_file():
+            raise UserError(
+                f"{run} is not a run directory: it has no {paths.study.name} (search.py prints a run's path)"
+            )
+        return paths
+
+    @property
+    def name(self) -> str:
+        """The run's name, which is also the name of its Optuna study."""
+        return self.root.name
+
+    @property
+    def study(self) -> Path:
+        """The study's record: options, versions, machine, data."""
+        return self.root / "study.json"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's journal storage."""
+        return self.root / "study.journal"
+
+    @property
+    def log(self) -> Path:
+        """What Ray and the training library printed."""
+        return self.root / "search.log"
+
+    @property
+    def trials(self) -> Path:
+        """Ray Tune's experiment folder, a folder a trial."""
+        return self.root / "trials"
+
+    def trial(self, number: int) -> Path:
+        """One trial's folder."""
+        return self.trials / trial_name(number)
+
+    def trial_record(self, number: int) -> Path:
+        """One trial's record."""
+        return self.trial(number) / "trial.json"
+
+    @property
+    def best(self) -> Path:
+        """The few best models."""
+        return self.root / "best"
+
+    @property
+    def leaderboard(self) -> Path:
+        """A row a trial, best first."""
+        return self.root / "leaderboard.csv"
+
+    @property
+    def report(self) -> Path:
+        """The report page."""
+        return self.root / "report.html"
+
+
+def trial_name(number: int) -> str:
+    """A trial's name in folders and in Ray: `trial-0007`."""
+    return f"trial-{number:04d}"

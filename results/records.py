@@ -1,0 +1,125 @@
+"""What is written down of a study and of each trial: frozen records, JSON in and JSON out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from results.paths import RunPaths
+from results.whole_file import write_text
+from search_spaces.configuration import Configuration
+from search_spaces.errors import UserError
+
+
+class TrialState(StrEnum):
+    """Where a trial stands."""
+
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+    """Ended early, by the scheduler or because the study's time was up."""
+    DONE = "DONE"
+    """Trained for all its epochs."""
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of one trial; accuracies are shares of 1, seconds include validation."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+    ended: float
+    """Seconds after the study's start."""
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial: its configuration, its epochs so far, and how it ended."""
+
+    trial: int
+    state: TrialState
+    configuration: Configuration
+    started: float
+    """Seconds after the study's start."""
+    seconds: float = 0.0
+    epochs: tuple[EpochRecord, ...] = ()
+    parameters: int | None = None
+    reason: str | None = None
+    """Why it failed."""
+
+    @property
+    def best_epoch(self) -> EpochRecord | None:
+        """The epoch of the highest validation accuracy, the first of equals; None before any."""
+        return max(self.epochs, key=lambda epoch: epoch.val_accuracy, default=None)
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """The images of a study: where from, how many in each split, and a fingerprint of what trials see."""
+
+    source: str
+    image_size: int
+    class_names: tuple[str, ...]
+    training_images: int
+    validation_images: int
+    test_images: int
+    fingerprint: str
+    skipped: tuple[str, ...] = ()
+    """Files that did not decode."""
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """What was asked for and on what: written once, when the study starts."""
+
+    name: str
+    started: str
+    command: str
+    options: Mapping[str, Any]
+    data: DataRecord
+    versions: Mapping[str, str]
+    machine: Mapping[str, Any]
+    hyperparameters: tuple[str, ...] = field(default=())
+    """Names, in the order in which the space declares them."""
+
+
+Record = TypeVar("Record", StudyRecord, TrialRecord)
+
+
+def write(path: Path, record: StudyRecord | TrialRecord) -> None:
+    """Write a record as indented JSON, whole or not at all."""
+    write_text(path, TypeAdapter(type(record)).dump_json(record, indent=2).decode() + "\n")
+
+
+def read(path: Path, kind: type[Record]) -> Record:
+    """Read a record.
+
+    Raises:
+        UserError: the file is missing or is not such a record.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(
+            f"{path} is not a {kind.__name__}: {'.'.join(map(str, first['loc']))} {first['msg']}"
+        ) from error
+
+
+def read_study(paths: RunPaths) -> StudyRecord:
+    """The record of a run's study."""
+    return read(paths.study, StudyRecord)
+
+
+def read_trials(paths: RunPaths) -> list[TrialRecord]:
+    """The records of all trials of a run, by number; also while it runs."""
+    return [read(file, TrialRecord) for file in sorted(paths.trials.glob("*/trial.json"))]

@@ -1,0 +1,69 @@
+"""Search for the best configuration: python scripts/search.py --space finetune"""
+
+from pathlib import Path
+from typing import Annotated as A
+
+from typer import Option, Typer
+
+from search_spaces.errors import reported
+
+
+def main(
+    space: A[
+        str, Option(help="What to search: finetune, custom_cnn, or PACKAGE.MODULE:CLASS (a KerasTuner HyperModel).")
+    ] = "finetune",
+    data: A[
+        str, Option(help="cifar10, digits, or a folder with a subfolder a class (or train/, val/, test/ of such).")
+    ] = "cifar10",
+    image_size: A[
+        int | None, Option(help="Side in pixels to resize images to. Default: their own when all agree, else 96.")
+    ] = None,
+    strict: A[
+        bool, Option("--strict", help="An image that does not decode is an error instead of being skipped.")
+    ] = False,
+    weights: A[
+        str, Option(help="Of the backbones: imagenet, none, a file, or a folder of <backbone>.weights.h5.")
+    ] = "imagenet",
+    backbones: A[
+        str, Option(help="Which backbones finetune may choose, separated by commas.")
+    ] = "mobilenet,mobilenet_v2,resnet50,vgg16",
+    trials: A[int, Option(help="Number of configurations to try.")] = 20,
+    max_epochs: A[int, Option(help="Epochs of a trial that is not stopped early.")] = 20,
+    time_budget: A[str | None, Option(help="End the search after this long: 90s, 30m, 1.5h, 2d.")] = None,
+    configs: A[Path | None, Option(help="JSON list of configurations to try first; they count among --trials.")] = None,
+    scheduler: A[str, Option(help="asha stops weak trials early; none trains all to the end.")] = "asha",
+    grace_epochs: A[int, Option(help="Epochs before ASHA may stop a trial: its first rung.")] = 1,
+    reduction_factor: A[float, Option(help="ASHA lets about one in this many go on from each rung.")] = 3.0,
+    concurrency: A[int | None, Option(help="Most trials at a time. Default: as many as fit.")] = None,
+    cpus_per_trial: A[
+        float | None, Option(help="CPUs, and so threads, of a trial. Default: 1, or a GPU's share of them.")
+    ] = None,
+    gpus_per_trial: A[
+        float | None, Option(help="GPUs of a trial; a share such as 0.5 is allowed. Default: 1 where there are any.")
+    ] = None,
+    precision: A[str, Option(help="float32, bfloat16, or auto: bfloat16 on GPUs.")] = "auto",
+    seed: A[int, Option(help="Draws splits, configurations and weights.")] = 0,
+    name: A[str | None, Option(help="Of the run. Default: the space and the time.")] = None,
+    storage: A[Path, Option(help="Folder of runs.")] = Path("runs"),
+    address: A[
+        str | None, Option(help="Of a running Ray cluster, such as auto or HOST:PORT. Default: start Ray here.")
+    ] = None,
+    dashboard: A[bool, Option("--dashboard/--no-dashboard", help="Start Ray's dashboard on 127.0.0.1.")] = True,
+) -> None:
+    """Search for the best image classifier: Ray Tune schedules Optuna-guided Keras trials, ASHA stops the weak ones."""
+    options = locals()
+    with reported():
+        from results.summary import print_summary
+        from tuner.config import StudyConfig, seconds
+        from tuner.study import run_study
+
+        options["backbones"] = tuple(filter(None, backbones.split(",")))
+        options["time_budget"] = None if time_budget is None else seconds(time_budget)
+        print_summary(run_study(StudyConfig(**options)))
+
+
+app = Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(main)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,27 @@
+"""The one exception for what a user can put right; it lives in the lowest room so that every room can raise it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(Exception):
+    """Something that the user gave cannot be used.
+
+    The message names the option or file, the value, the rule that it breaks and the remedy. Scripts print it
+    without a traceback.
+    """
+
+
+class Unavailable(UserError):
+    """Something would have to be downloaded, is not in the cache, and the download failed."""
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """For scripts: end the program with the message and exit status 2 when a UserError is raised inside."""
+    try:
+        yield
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,113 @@
+"""What a user asks for: the one thing that a script builds and that everything else reads."""
+
+import dataclasses
+import datetime
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from results.paths import RunPaths
+from search_spaces.errors import UserError
+
+SCHEDULERS = ("asha", "none")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """The options of one study, checked when it is made; fields are named as search.py's options.
+
+    Raises:
+        UserError: an option out of its range.
+    """
+
+    space: str = "finetune"
+    data: str = "cifar10"
+    image_size: int | None = None
+    strict: bool = False
+    weights: str = "imagenet"
+    backbones: tuple[str, ...] = ("mobilenet", "mobilenet_v2", "resnet50", "vgg16")
+    trials: int = 20
+    max_epochs: int = 20
+    time_budget: float | None = None
+    """Seconds."""
+    configs: Path | None = None
+    scheduler: str = "asha"
+    grace_epochs: int = 1
+    reduction_factor: float = 3.0
+    concurrency: int | None = None
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | None = None
+    precision: str = "auto"
+    seed: int = 0
+    name: str | None = None
+    storage: Path = Path("runs")
+    address: str | None = None
+    dashboard: bool = True
+    paths: RunPaths = field(init=False)
+
+    def __post_init__(self) -> None:
+        at_least = {"image_size": 8, "trials": 1, "max_epochs": 1, "grace_epochs": 1, "concurrency": 1, "seed": 0}
+        for option, least in at_least.items():
+            value = getattr(self, option)
+            _require(value is None or value >= least, option, value, f"must be at least {least}")
+        for option in ("cpus_per_trial", "time_budget"):
+            value = getattr(self, option)
+            _require(value is None or value > 0, option, value, "must be more than 0")
+        gpus = self.gpus_per_trial
+        _require(gpus is None or gpus >= 0, "gpus_per_trial", gpus, "must be 0 or more; a share such as 0.5 is allowed")
+        _require(
+            gpus is None or gpus <= 1 or gpus == int(gpus), "gpus_per_trial", gpus, "above 1 must be a whole number"
+        )
+        _require(self.reduction_factor > 1, "reduction_factor", self.reduction_factor, "must be more than 1")
+        _require(
+            self.grace_epochs <= self.max_epochs,
+            "grace_epochs",
+            self.grace_epochs,
+            f"must be at most --max-epochs ({self.max_epochs})",
+        )
+        _require(self.scheduler in SCHEDULERS, "scheduler", self.scheduler, f"must be one of {', '.join(SCHEDULERS)}")
+        _require(self.precision in PRECISIONS, "precision", self.precision, f"must be one of {', '.join(PRECISIONS)}")
+        name = self.name or f"{self.space.rpartition(':')[2]}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+        object.__setattr__(self, "paths", RunPaths.of(self.storage, name))
+
+    def options(self) -> dict[str, Any]:
+        """The options as JSON values, for the study's record."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.init}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def _require(holds: bool, option: str, value: object, rule: str) -> None:
+    if not holds:
+        raise UserError(f"--{option.replace('_', '-')} {value}: {rule}")
+
+
+def seconds(text: str) -> float:
+    """A duration such as `90s`, `30m`, `1.5h` or `2d` in seconds; a bare number counts seconds.
+
+    Raises:
+        UserError: anything else.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
+    if not match:
+        raise UserError(f"--time-budget {text!r} must be a number and a unit: 90s, 30m, 1.5h or 2d")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def read_configurations(file: Path) -> list[dict[str, Any]]:
+    """The configurations of a --configs file: a JSON list of objects.
+
+    Raises:
+        UserError: the file is missing, is not JSON, or is not such a list.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--configs {file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"--configs {file} is not JSON: {error}") from error
+    if not (isinstance(found, list) and all(isinstance(item, dict) for item in found)):
+        raise UserError(f"--configs {file} must be a JSON list of objects, each from hyperparameter names to values")
+    return found

@@ -1,0 +1,5 @@
+"""How a trial can fail without ending its study."""
+
+
+class TrialFailure(Exception):
+    """This trial cannot go on; the message is the reason that the leaderboard and the report show."""

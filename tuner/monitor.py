@@ -1,0 +1,138 @@
+"""What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
+
+import time
+from collections import Counter
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from results.records import TrialRecord, TrialState
+from search_spaces.configuration import one_line
+from tuner.config import StudyConfig
+
+SHOWN = 8
+"""Rows of the live table: the running trials, then the best of the others."""
+
+
+class Monitor:
+    """Shows the study's trials; a context manager around the search."""
+
+    def __init__(self, config: StudyConfig, terminal: TextIO) -> None:
+        self.console = Console(file=terminal, highlight=False)
+        self._config = config
+        self._trials: dict[int, TrialRecord] = {}
+        self._began = time.monotonic()
+        self._live = Live(get_renderable=self._table, console=self.console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> "Monitor":
+        self._began = time.monotonic()
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """One plain line."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def changed(self, record: TrialRecord) -> None:
+        """A trial began, finished an epoch, or ended."""
+        best_before = self._best()
+        self._trials[record.trial] = record
+        if self.console.is_terminal:
+            return
+        best = self._best()
+        if record.state is not TrialState.RUNNING:
+            self.say(f"[{duration(self._elapsed())}] trial {record.trial} {_ending(record)} | {self._summary()}")
+        elif best is not None and best.trial == record.trial and _accuracy(best) > _accuracy(best_before):
+            self.say(
+                f"[{duration(self._elapsed())}] best so far {_percent(best)}: trial {best.trial}, "
+                f"epoch {best.best_epoch.epoch if best.best_epoch else 0}: {one_line(best.configuration)}"
+            )
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _best(self) -> TrialRecord | None:
+        scored = [trial for trial in self._trials.values() if trial.best_epoch]
+        return max(scored, key=lambda trial: (_accuracy(trial), -trial.trial), default=None)
+
+    def _ended(self) -> int:
+        return sum(trial.state is not TrialState.RUNNING for trial in self._trials.values())
+
+    def _summary(self) -> str:
+        counts = Counter(trial.state for trial in self._trials.values())
+        text = ", ".join(f"{counts[state]} {state.lower()}" for state in TrialState)
+        left = self._seconds_left()
+        return f"{text}; {self._ended()} of {self._config.trials} ended" + (
+            f", about {duration(left)} left" if left else ""
+        )
+
+    def _seconds_left(self) -> float | None:
+        """From the pace of the trials that ended; never more than the budget leaves. None before the first end."""
+        budget = self._config.time_budget
+        by_budget = None if budget is None else max(0.0, budget - self._elapsed())
+        if not self._ended():
+            return by_budget
+        by_pace = self._elapsed() / self._ended() * (self._config.trials - self._ended())
+        return by_pace if by_budget is None else min(by_pace, by_budget)
+
+    def _table(self) -> Group:
+        best = self._best()
+        head = [
+            Text(f"Thaw  {self._config.paths.name}  {duration(self._elapsed())}", style="bold"),
+            Text(self._summary()),
+        ]
+        if best:
+            head.append(
+                Text(f"best {_percent(best)}  trial {best.trial}: {one_line(best.configuration)}", style="green")
+            )
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for title in ("trial", "state", "epoch", "val accuracy", "best", "configuration"):
+            table.add_column(
+                title,
+                justify="left" if title in ("state", "configuration") else "right",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+        ordered = sorted(
+            self._trials.values(), key=lambda trial: (trial.state is not TrialState.RUNNING, -_accuracy(trial))
+        )
+        for trial in ordered[:SHOWN]:
+            last = trial.epochs[-1] if trial.epochs else None
+            table.add_row(
+                str(trial.trial),
+                trial.state.lower(),
+                f"{len(trial.epochs)}/{self._config.max_epochs}",
+                f"{last.val_accuracy:.1%}" if last else "",
+                _percent(trial),
+                one_line(trial.configuration),
+            )
+        return Group(*head, table)
+
+
+def duration(seconds: float) -> str:
+    """`7s`, `3m05s` or `2h07m`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def _accuracy(trial: TrialRecord | None) -> float:
+    return trial.best_epoch.val_accuracy if trial and trial.best_epoch else -1.0
+
+
+def _percent(trial: TrialRecord) -> str:
+    return f"{_accuracy(trial):.1%}" if trial.best_epoch else ""
+
+
+def _ending(trial: TrialRecord) -> str:
+    if trial.state is TrialState.FAILED:
+        return f"failed: {trial.reason}"
+    return f"{trial.state.lower()} after {len(trial.epochs)} epochs, best {_percent(trial) or 'none'}"

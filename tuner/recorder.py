@@ -1,0 +1,91 @@
+"""Writes down what happens to each trial, as it happens."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+
+from results.paths import RunPaths
+from results.records import EpochRecord, TrialRecord, TrialState, write
+
+
+class Recorder(tune.Callback):
+    """Keeps a record of every trial in memory and on disk; `on_change` is called after each change."""
+
+    def __init__(self, paths: RunPaths, max_epochs: int, on_change: Callable[[TrialRecord], None]) -> None:
+        self.trials: dict[int, TrialRecord] = {}
+        self._paths = paths
+        self._max_epochs = max_epochs
+        self._on_change = on_change
+        self._began = time.monotonic()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune keeps a pickle of its callbacks; whoever watches this one is no part of it."""
+        return self.__dict__ | {"_on_change": _ignore}
+
+    @property
+    def clock(self) -> float:
+        """Seconds since the study began."""
+        return time.monotonic() - self._began
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        number = trial.config["trial"]
+        if number not in self.trials:
+            self._set(TrialRecord(number, TrialState.RUNNING, trial.config["configuration"], started=self.clock))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        record = self.trials[trial.config["trial"]]
+        if "failure" in result:
+            self._end(record, TrialState.FAILED, result["failure"])
+        else:
+            self._set(
+                dataclasses.replace(
+                    record,
+                    epochs=(*record.epochs, self._epoch(result)),
+                    parameters=result["parameters"],
+                    seconds=self.clock - record.started,
+                )
+            )
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        record = self.trials[trial.config["trial"]]
+        if record.state is TrialState.RUNNING:
+            full = len(record.epochs) >= self._max_epochs
+            self._end(record, TrialState.DONE if full else TrialState.STOPPED)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        number = trial.config["trial"]
+        record = self.trials.get(number) or TrialRecord(
+            number, TrialState.RUNNING, trial.config["configuration"], started=self.clock
+        )
+        error = trial.get_error()
+        self._end(record, TrialState.FAILED, f"its worker died: {type(error).__name__}" if error else "its worker died")
+
+    def close(self) -> None:
+        """The study is over: what still runs was stopped by it."""
+        for record in list(self.trials.values()):
+            if record.state is TrialState.RUNNING:
+                self._end(record, TrialState.STOPPED)
+
+    def _epoch(self, result: Mapping[str, Any]) -> EpochRecord:
+        names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+        return EpochRecord(**{name: result[name] for name in names}, ended=self.clock)
+
+    def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
+        self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self.clock - record.started))
+
+    def _set(self, record: TrialRecord) -> None:
+        self.trials[record.trial] = record
+        path = self._paths.trial_record(record.trial)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, record)
+        self._on_change(record)
+
+
+def _ignore(record: TrialRecord) -> None:
+    """Watch nothing."""

@@ -1,0 +1,71 @@
+"""CPUs, threads and GPU shares of one trial, and what a worker process has to set before it computes."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from search_spaces.errors import UserError
+
+
+@dataclass(frozen=True)
+class TrialResources:
+    """What one trial gets, and how many trials run at a time."""
+
+    cpus: float
+    gpus: float
+    concurrency: int
+
+    @property
+    def threads(self) -> int:
+        """Threads that a trial computes with: its CPUs, at least one."""
+        return max(1, int(self.cpus))
+
+
+def share_out(
+    available: Mapping[str, float], cpus: float | None, gpus: float | None, concurrency: int | None, trials: int
+) -> TrialResources:
+    """Divide Ray's resources (`ray.cluster_resources()`) among trials.
+
+    By default each trial has one CPU; where there are GPUs, one GPU and an equal part of the CPUs. `concurrency` caps
+    the number of trials that run at a time.
+
+    Raises:
+        UserError: one trial asks for more than there is.
+    """
+    all_cpus, all_gpus = available.get("CPU", 0.0), available.get("GPU", 0.0)
+    gpus = min(1.0, all_gpus) if gpus is None else gpus
+    if gpus > all_gpus:
+        raise UserError(f"--gpus-per-trial {gpus:g}: there are {all_gpus:g} GPUs; ask for at most that, or 0 for CPUs")
+    if cpus is None:
+        cpus = max(1.0, all_cpus // max(1, math.floor(all_gpus / gpus))) if gpus else 1.0
+    if cpus > all_cpus:
+        raise UserError(f"--cpus-per-trial {cpus:g}: there are {all_cpus:g} CPUs; ask for at most that")
+    slots = int(all_cpus / cpus)
+    if gpus:
+        slots = min(slots, int(all_gpus / gpus))
+    return TrialResources(cpus, gpus, max(1, min(slots, concurrency or slots, trials)))
+
+
+def prepare_process(resources: TrialResources) -> None:
+    """Bound threads and GPU memory of this worker. To be called before the training library computes anything."""
+    os.environ["OMP_NUM_THREADS"] = str(resources.threads)
+    # JAX reads these when it starts; TensorFlow is told below.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    import keras
+
+    if keras.config.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    for device in tf.config.list_physical_devices("GPU"):
+        # Without it the first trial takes all of the GPU's memory and one that shares it gets none.
+        tf.config.experimental.set_memory_growth(device, True)
+    tf.config.threading.set_intra_op_parallelism_threads(resources.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def dtype_policy(precision: str, gpus: float) -> str:
+    """Keras's policy for --precision; auto computes in bfloat16 on a GPU and in float32 on CPUs."""
+    chosen = ("bfloat16" if gpus else "float32") if precision == "auto" else precision
+    return "mixed_bfloat16" if chosen == "bfloat16" else "float32"

@@ -1,0 +1,215 @@
+"""The search itself: check and prepare what it needs, start Ray, run the trials."""
+
+import dataclasses
+import datetime
+import importlib.metadata
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+import keras_tuner
+import ray
+from keras_tuner.engine.hyperparameters import HyperParameter
+from ray import tune
+
+from results.paths import trial_name
+from results.records import StudyRecord, write
+from search_spaces import registry
+from search_spaces.backbones import check_names, check_weights, find_weights
+from search_spaces.configuration import Configuration
+from search_spaces.errors import Unavailable, UserError
+from search_spaces.hyperparameters import complete
+from search_spaces.space import Task
+from tuner import datasets
+from tuner.config import StudyConfig, read_configurations
+from tuner.discovery import declared, discovered
+from tuner.monitor import Monitor
+from tuner.recorder import Recorder
+from tuner.resources import TrialResources, dtype_policy, share_out
+from tuner.scheduler import create_scheduler
+from tuner.searcher import StudySearcher, create_study
+from tuner.trainable import TrialSettings, WarmTrial
+
+PACKAGES = ("thaw-tuner", "ray", "optuna", "keras", "keras-tuner", "tensorflow", "numpy")
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What a search needs besides its options."""
+
+    data: datasets.ImageData
+    space: keras_tuner.HyperModel
+    hyperparameters: Sequence[HyperParameter]
+    first: Sequence[Configuration]
+    """Configurations to evaluate before any other."""
+
+
+def search(config: StudyConfig, terminal: TextIO) -> None:
+    """Run all trials into the run directory, and show them on `terminal`.
+
+    Raises:
+        UserError: something cannot be used; then no trial has started.
+    """
+    monitor = Monitor(config, terminal)
+    data, space = _prepare(config)
+    monitor.say(_description(data))
+    with _ray(config, monitor):
+        resources = share_out(
+            ray.cluster_resources(), config.cpus_per_trial, config.gpus_per_trial, config.concurrency, config.trials
+        )
+        hyperparameters = _hyperparameters(space)
+        materials = Materials(data, space, hyperparameters, _first(config, hyperparameters))
+        write(config.paths.study, _record(config, materials, resources))
+        _run_trials(config, materials, resources, monitor)
+
+
+def _description(data: datasets.ImageData) -> str:
+    text = (
+        f"{data.source}: {len(data.train_labels)} training and {len(data.validation_labels)} validation images "
+        f"of {len(data.class_names)} classes, {data.image_size}x{data.image_size} pixels"
+    )
+    return (
+        text if not data.skipped else f"{text}; {len(data.skipped)} files skipped: they do not decode (see study.json)"
+    )
+
+
+def _prepare(config: StudyConfig) -> tuple[datasets.ImageData, keras_tuner.HyperModel]:
+    """Data and space; whatever would have to be downloaded and cannot be is named in one error."""
+    missing: list[Unavailable] = []
+    weights: dict[str, str | None] = {}
+    if config.space == "finetune":
+        check_names(config.backbones)
+        weights = find_weights(config.weights, config.backbones)
+        try:
+            check_weights(weights)
+        except Unavailable as error:
+            missing.append(error)
+    try:
+        data = datasets.load(config.data, config.image_size, config.seed, config.strict)
+    except Unavailable as error:
+        missing.insert(0, error)
+    if missing:
+        works = "this works now: python scripts/search.py --space custom_cnn --data digits"
+        raise UserError("\n".join([*map(str, missing), works]))
+    task = Task(data.image_size, len(data.class_names), len(data.train_labels), config.max_epochs)
+    space = registry.create(
+        config.space, task=task, weights=weights, input_shape=task.input_shape, classes=task.classes
+    )
+    return data, space
+
+
+@contextmanager
+def _ray(config: StudyConfig, monitor: Monitor) -> Iterator[None]:
+    """A Ray cluster for the block: the one at --address, one that runs in this process already, or a new local one."""
+    if ray.is_initialized():
+        yield
+        return
+    # Workers inherit these. Ray's per-trial CSV, JSON and TensorBoard files would repeat our records.
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        context = ray.init(address=config.address, include_dashboard=None if config.address else config.dashboard)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"Ray does not start{f' at --address {config.address}' if config.address else ''}: {error}"
+        ) from error
+    if context.dashboard_url:
+        monitor.say(
+            f"Ray's dashboard: http://{context.dashboard_url} (it asks for the token that `ray get-auth-token` prints)"
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _hyperparameters(space: keras_tuner.HyperModel) -> list[HyperParameter]:
+    if hasattr(space, "declare"):
+        return declared(space)
+    try:
+        return ray.get(ray.remote(discovered).remote(space))
+    except ray.exceptions.RayTaskError as error:
+        raise UserError(f"--space: the model of the default configuration cannot be built: {error.cause}") from error
+
+
+def _first(config: StudyConfig, hyperparameters: Sequence[HyperParameter]) -> list[Configuration]:
+    if config.configs is None:
+        return []
+    given = read_configurations(config.configs)
+    if len(given) > config.trials:
+        raise UserError(
+            f"--configs {config.configs} has {len(given)} configurations but --trials is {config.trials}: "
+            "they count among the trials, so ask for at least as many"
+        )
+    first = []
+    for number, partial in enumerate(given, start=1):
+        try:
+            first.append(complete(hyperparameters, partial))
+        except UserError as error:
+            raise UserError(f"--configs {config.configs}, configuration {number}: {error}") from error
+    return first
+
+
+def _run_trials(config: StudyConfig, materials: Materials, resources: TrialResources, monitor: Monitor) -> None:
+    settings = TrialSettings(
+        config.seed, config.max_epochs, dtype_policy(config.precision, resources.gpus), resources, config.paths.best
+    )
+    searcher = StudySearcher(
+        create_study(config.paths.journal, config.paths.name, config.seed),
+        materials.hyperparameters,
+        materials.first,
+        config.max_epochs,
+        resources.concurrency,
+    )
+    trainable = tune.with_parameters(WarmTrial, settings=settings, space=materials.space, data=materials.data)
+    with monitor:
+        recorder = Recorder(config.paths, config.max_epochs, monitor.changed)
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, {"CPU": resources.cpus, "GPU": resources.gpus}),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=create_scheduler(config),
+                num_samples=config.trials,
+                time_budget_s=config.time_budget,
+                reuse_actors=True,
+                trial_name_creator=_name,
+                trial_dirname_creator=_name,
+            ),
+            run_config=tune.RunConfig(
+                name=config.paths.trials.name, storage_path=str(config.paths.root), callbacks=[recorder], verbose=0
+            ),
+        )
+        try:
+            tuner.fit()
+        finally:
+            searcher.close()
+            recorder.close()
+
+
+def _name(trial: tune.experiment.Trial) -> str:
+    return trial_name(trial.config["trial"])
+
+
+def _record(config: StudyConfig, materials: Materials, resources: TrialResources) -> StudyRecord:
+    installed = {distribution.metadata["Name"].lower() for distribution in importlib.metadata.distributions()}
+    return StudyRecord(
+        name=config.paths.name,
+        started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        command=shlex.join(["python", *sys.argv]),
+        options=config.options(),
+        data=materials.data.record(),
+        versions={"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in PACKAGES if name in installed},
+        machine={
+            "platform": platform.platform(),
+            "ray": ray.cluster_resources(),
+            "trial": dataclasses.asdict(resources),
+        },
+        hyperparameters=tuple(dict.fromkeys(hyperparameter.name for hyperparameter in materials.hyperparameters)),
+    )

@@ -1,0 +1,91 @@
+"""Optuna as Ray Tune's searcher: asks the study for configurations and tells it what became of them."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from keras_tuner.engine.hyperparameters import HyperParameter
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from search_spaces.configuration import Configuration
+from tuner.suggestion import Suggestions
+
+
+def create_study(journal: Path, name: str, seed: int) -> optuna.Study:
+    """A new Optuna study in the run's journal, maximising, with the sampler that suits conditional spaces."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group`, since Optuna 2.8
+        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+    return optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction="maximize")
+
+
+class StudySearcher(Searcher):
+    """Suggests configurations, at most `concurrency` at a time so that none is chosen before its slot is free.
+
+    A trial that trained to the end is COMPLETE with its best validation accuracy, one that the scheduler stopped is
+    PRUNED, one that failed is FAIL with the reason as a user attribute; each epoch is an intermediate value.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: Sequence[HyperParameter],
+        first: Sequence[Configuration],
+        max_epochs: int,
+        concurrency: int,
+    ) -> None:
+        super().__init__(metric="val_accuracy", mode="max")
+        self._study = study
+        self._suggestions = Suggestions(space)
+        self._max_epochs = max_epochs
+        self._concurrency = concurrency
+        self._running: dict[str, optuna.Trial] = {}
+        self._best: dict[str, float] = {}
+        for configuration in first:
+            study.enqueue_trial(self._suggestions.parameters(configuration))
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        if len(self._running) >= self._concurrency:
+            return None
+        trial = self._study.ask()
+        configuration = self._suggestions.suggest(trial)
+        self._running[trial_id] = trial
+        return {"trial": trial.number, "configuration": configuration}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        trial = self._running.get(trial_id)
+        if trial is None or "failure" in result:
+            return
+        value = result["val_accuracy"]
+        trial.report(value, step=result["epoch"])
+        self._best[trial_id] = max(value, self._best.get(trial_id, value))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        if trial_id not in self._running:
+            return
+        if result and not error and "failure" not in result:
+            self.on_trial_result(trial_id, result)  # Ray hands the last result of a finished trial to this call alone
+        trial = self._running.pop(trial_id)
+        best = self._best.pop(trial_id, None)
+        reason = "its worker died" if error else (result or {}).get("failure")
+        if reason or best is None:
+            trial.set_user_attr("failure", reason or "ended before its first epoch")
+            self._study.tell(trial, state=TrialState.FAIL)
+        elif result and result.get("epoch", 0) >= self._max_epochs:
+            self._study.tell(trial, best)
+        else:
+            self._study.tell(trial, state=TrialState.PRUNED)
+
+    def close(self) -> None:
+        """Tell Optuna of trials that were cut off when the study ended, so that none stays RUNNING."""
+        for trial_id in list(self._running):
+            self.on_trial_complete(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        numbers = {trial_id: trial.number for trial_id, trial in self._running.items()}
+        Path(checkpoint_path).write_text(json.dumps(numbers), encoding="utf-8")

@@ -1,0 +1,45 @@
+"""A study from its options to its results: a new run directory, the search, the report."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from results.paths import RunPaths
+from results.report import write_report
+from search_spaces.errors import UserError
+from tuner.chatter import redirected
+from tuner.config import StudyConfig
+
+
+def run_study(config: StudyConfig) -> RunPaths:
+    """Search, and write the run directory: trials, best models, leaderboard and report.
+
+    Raises:
+        UserError: something cannot be used; then no trial has started and no run directory is left behind.
+    """
+    with _new_run(config.paths), redirected(config.paths.log) as terminal:
+        from tuner.search import search  # here, because importing Ray and TensorFlow prints
+
+        search(config, terminal)
+    write_report(config.paths)
+    return config.paths
+
+
+@contextmanager
+def _new_run(paths: RunPaths) -> Iterator[None]:
+    """Make the run directory; take it away again if the block raises before a trial was recorded."""
+    if paths.root.exists():
+        raise UserError(f"--name {paths.name}: {paths.root} exists already; choose another name or remove it")
+    made = next(parent for parent in (paths.root, *paths.root.parents) if parent.parent.exists())
+    try:
+        paths.root.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(
+            f"--storage {paths.root.parent}: cannot write there ({error.strerror}); give another folder"
+        ) from error
+    try:
+        yield
+    except BaseException:
+        if not any(paths.trials.glob("*/trial.json")):
+            shutil.rmtree(made)
+        raise
