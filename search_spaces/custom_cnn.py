@@ -23,7 +23,7 @@ class CustomCNN(SearchSpace):
         hp.Int("convs_per_block", 1, 3, default=2)
         hp.Choice("filters", [16, 32, 64], default=32)
         hp.Boolean("batch_norm", default=True)
-        hp.Float("conv_dropout", 0.0, 0.5, step=0.05, default=0.0)
+        hp.Float("conv_dropout", 0.0, 0.4, step=0.05, default=0.0)
         hp.Choice("pooling", ["flatten", "average"], default="average")
         heads.declare_layers(hp)
         augmentation.declare(hp)

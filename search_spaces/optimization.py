@@ -15,7 +15,7 @@ LEAST_STEPS = 8
 def declare(hp: keras_tuner.HyperParameters, task: Task) -> None:
     """Register what both spaces share."""
     sizes = [size for size in BATCH_SIZES if size == BATCH_SIZES[0] or task.steps_per_epoch(size) >= LEAST_STEPS]
-    hp.Float("learning_rate", 1e-5, 1e-1, sampling="log", default=1e-3)
+    hp.Float("learning_rate", 1e-4, 3e-2, sampling="log", default=1e-3)
     hp.Choice("batch_size", sizes, default=min(64, sizes[-1]))
     hp.Choice("optimizer", ["adam", "adamw", "sgd"], default="adam")
     hp.Choice("weight_decay", [0.0, 1e-5, 1e-4, 1e-3, 1e-2], default=0.0)

@@ -46,7 +46,7 @@ class Materials:
     space: keras_tuner.HyperModel
     hyperparameters: Sequence[HyperParameter]
     first: Sequence[Configuration]
-    """Configurations to evaluate before any other."""
+    """Configurations to evaluate before any other: those of --configs, else the default one."""
 
 
 def search(config: StudyConfig, terminal: TextIO) -> None:
@@ -139,8 +139,8 @@ def _hyperparameters(space: keras_tuner.HyperModel) -> list[HyperParameter]:
 
 
 def _first(config: StudyConfig, hyperparameters: Sequence[HyperParameter]) -> list[Configuration]:
-    if config.configs is None:
-        return []
+    if config.configs is None:  # as KerasTuner does: the space's author chose the defaults because they work
+        return [complete(hyperparameters, {})]
     given = read_configurations(config.configs)
     if len(given) > config.trials:
         raise UserError(
@@ -182,7 +182,11 @@ def _run_trials(config: StudyConfig, materials: Materials, resources: TrialResou
                 trial_dirname_creator=_name,
             ),
             run_config=tune.RunConfig(
-                name=config.paths.trials.name, storage_path=str(config.paths.root), callbacks=[recorder], verbose=0
+                name=config.paths.trials.name,
+                storage_path=str(config.paths.root),
+                callbacks=[recorder],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                verbose=0,
             ),
         )
         try:
