@@ -12,6 +12,9 @@ MAX_BLOCKS = 5
 MAX_FILTERS = 512
 """Doubling stops here: five blocks from 64 would end at 1,024 filters and 9 million weights a layer."""
 
+NORM_MOMENTUM = 0.9
+"""Keras's 0.99 needs some 500 steps before the moving statistics, which validation uses, mean anything."""
+
 
 class CustomCNN(SearchSpace):
     """`blocks` x (`convs_per_block` x (3x3 convolution, ReLU, batch norm), 2x2 max-pooling, dropout), then a head."""
@@ -46,6 +49,6 @@ class CustomCNN(SearchSpace):
         for _ in range(hp.get("convs_per_block")):
             x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
             if hp.get("batch_norm"):
-                x = keras.layers.BatchNormalization()(x)
+                x = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM)(x)
         x = keras.layers.MaxPooling2D()(x)
         return keras.layers.Dropout(hp.get("conv_dropout"))(x) if hp.get("conv_dropout") else x

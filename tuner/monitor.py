@@ -135,4 +135,5 @@ def _percent(trial: TrialRecord) -> str:
 def _ending(trial: TrialRecord) -> str:
     if trial.state is TrialState.FAILED:
         return f"failed: {trial.reason}"
-    return f"{trial.state.lower()} after {len(trial.epochs)} epochs, best {_percent(trial) or 'none'}"
+    epochs = f"{len(trial.epochs)} epoch{'' if len(trial.epochs) == 1 else 's'}"
+    return f"{trial.state.lower()} after {epochs}, best {_percent(trial) or 'none'}"

@@ -168,6 +168,8 @@ def _run_trials(config: StudyConfig, materials: Materials, resources: TrialResou
         resources.concurrency,
     )
     trainable = tune.with_parameters(WarmTrial, settings=settings, space=materials.space, data=materials.data)
+    # By default Ray waits for each worker to be ready before it starts the next; our searcher keeps the limit itself.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.concurrency)
     with monitor:
         recorder = Recorder(config.paths, config.max_epochs, monitor.changed)
         tuner = tune.Tuner(

@@ -47,7 +47,7 @@ def _suggest(trial: optuna.Trial, name: str, hyperparameter: HyperParameter) -> 
     low, high, step = hyperparameter.min_value, hyperparameter.max_value, hyperparameter.step
     log = hyperparameter.sampling != "linear"
     if step is not None:  # Optuna wants a range that the step divides
-        high = low + int((high - low) / step + 1e-9) * step
+        high = round(low + int((high - low) / step + 1e-9) * step, 10)
     if isinstance(hyperparameter, Int):
         return _mirrored(hyperparameter, trial.suggest_int(name, low, high, step=step or 1, log=log))
     value = _mirrored(hyperparameter, trial.suggest_float(name, low, high, step=step, log=log))
