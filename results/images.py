@@ -24,7 +24,7 @@ def decode(path: Path, size: int) -> np.ndarray:
         with Image.open(path) as image:
             return np.asarray(resized(_to_rgb(image), size))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or str(error).replace(str(path), "the file").replace("'", "")
+        reason = getattr(error, "strerror", None) or "not an image that Pillow knows, or a broken one"
         raise Undecodable(f"{path}: {reason}") from error
 
 

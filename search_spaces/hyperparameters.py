@@ -76,10 +76,11 @@ def _in_range(hyperparameter: HyperParameter, value: Any) -> bool:
     if isinstance(hyperparameter, Int) and value != int(value):
         return False
     low, high, step = hyperparameter.min_value, hyperparameter.max_value, hyperparameter.step
-    if not low <= value <= high:
-        return False
+    if step is None:
+        return bool(low <= value <= high)
     # Steps of a float are compared with a tolerance: 3 * 0.05 is not 0.15 in binary.
-    return step is None or math.isclose((value - low) / step, round((value - low) / step), abs_tol=1e-6)
+    steps = round((value - low) / step)
+    return math.isclose(value, low + steps * step, abs_tol=1e-9) and 0 <= steps <= (high - low) / step + 1e-9
 
 
 def describe(hyperparameter: HyperParameter) -> str:

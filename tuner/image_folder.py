@@ -31,7 +31,7 @@ class Files:
 def load_folder(folder: Path, image_size: int | None, seed: int, strict: bool) -> ImageData:
     """Training and validation images of a folder; splits that it does not have are drawn over its sorted file names.
 
-    Test files are listed but not opened. A file that does not decode is left out of its split without moving the
+    Of test files only the size in the header is read, never the pixels. A file that does not decode is left out of its split without moving the
     others.
 
     Raises:
@@ -39,8 +39,8 @@ def load_folder(folder: Path, image_size: int | None, seed: int, strict: bool) -
     """
     has_splits = (folder / "train").is_dir()
     class_names = _class_names(folder / "train" if has_splits else folder)
-    train, validation, test_count = (_given_splits if has_splits else _drawn_splits)(folder, class_names, seed)
-    size = image_size or choose_size([*train.paths, *validation.paths])
+    train, validation, test = (_given_splits if has_splits else _drawn_splits)(folder, class_names, seed)
+    size = image_size or choose_size([*train.paths, *validation.paths, *test.paths])
     skipped: list[str] = []
     train_images, train_labels = _decode_all(train, size, strict, skipped)
     validation_images, validation_labels = _decode_all(validation, size, strict, skipped)
@@ -55,7 +55,7 @@ def load_folder(folder: Path, image_size: int | None, seed: int, strict: bool) -
         train_labels,
         validation_images,
         validation_labels,
-        test_count,
+        len(test.paths),
         tuple(skipped),
     )
 
@@ -68,23 +68,23 @@ def choose_size(paths: Sequence[Path]) -> int:
     return width if width == height else DEFAULT_SIZE
 
 
-def _given_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tuple[Files, Files, int]:
+def _given_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tuple[Files, Files, Files]:
     train = _list(folder / "train", class_names)
     if (folder / "test").is_dir():
-        test_count = len(_list(folder / "test", class_names).paths)
+        test = _list(folder / "test", class_names)
     else:
-        kept, test = hold_out(train.labels, seed, class_names)
-        train, test_count = train.at(kept), len(test)
+        kept, held_out = hold_out(train.labels, seed, class_names)
+        train, test = train.at(kept), train.at(held_out)
     if (folder / "val").is_dir():
-        return train, _list(folder / "val", class_names), test_count
-    kept, validation = hold_out(train.labels, seed, class_names)
-    return train.at(kept), train.at(validation), test_count
+        return train, _list(folder / "val", class_names), test
+    kept, held_out = hold_out(train.labels, seed, class_names)
+    return train.at(kept), train.at(held_out), test
 
 
-def _drawn_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tuple[Files, Files, int]:
+def _drawn_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tuple[Files, Files, Files]:
     files = _list(folder, class_names)
     train, validation, test = three_way(files.labels, seed, class_names)
-    return files.at(train), files.at(validation), len(test)
+    return files.at(train), files.at(validation), files.at(test)
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:

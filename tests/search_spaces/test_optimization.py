@@ -1,0 +1,78 @@
+"""Optimizer, schedule, decay and smoothing do what their names say."""
+
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from search_spaces import optimization
+from search_spaces.hyperparameters import complete, populated
+from search_spaces.space import Task
+
+TASK = Task(image_size=8, classes=2, training_images=640, max_epochs=10)
+
+
+def compiled(slow: bool = False, ratio: float = 1.0, **given: Any) -> keras.Model:
+    """A model of two dense layers, compiled; the first one is slow if asked."""
+    hp = keras_tuner.HyperParameters()
+    optimization.declare(hp, TASK)
+    configuration = complete(hp.space, given)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), keras.layers.Dense(2, activation="softmax")])
+    variables = model.layers[0].trainable_variables if slow else ()
+    optimization.compile_model(populated(configuration), model, TASK, variables, ratio)
+    return model
+
+
+def moved(model: keras.Model) -> list[float]:
+    """How far each kernel went in one step."""
+    before = [np.array(layer.kernel) for layer in model.layers]
+    rng = np.random.default_rng(0)
+    model.train_on_batch(rng.normal(size=(32, 4)).astype("float32"), np.eye(2, dtype="float32")[rng.integers(0, 2, 32)])
+    return [float(np.abs(np.array(layer.kernel) - old).max()) for layer, old in zip(model.layers, before, strict=True)]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_slow_variables_learn_at_their_share_of_the_rate(optimizer: str, schedule: str) -> None:
+    plain = moved(compiled(optimizer=optimizer, schedule=schedule))
+    slowed = moved(compiled(optimizer=optimizer, schedule=schedule, slow=True, ratio=0.1))
+    assert slowed[0] == pytest.approx(plain[0] * 0.1, rel=0.02)
+    assert slowed[1] == pytest.approx(plain[1], rel=0.02)
+
+
+def test_sgd_has_nesterov_momentum() -> None:
+    optimizer = compiled(optimizer="sgd").optimizer
+    assert optimizer.nesterov
+    assert optimizer.momentum == 0.9
+
+
+def test_cosine_ends_at_zero_after_the_last_step_of_the_last_epoch() -> None:
+    rate = compiled(schedule="cosine", batch_size=64, learning_rate=0.01).optimizer._learning_rate
+    assert float(rate(0)) == pytest.approx(0.01)
+    assert float(rate(50)) == pytest.approx(0.005)
+    assert float(rate(100)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_decay_is_a_penalty_for_adam_and_decoupled_for_adamw() -> None:
+    model = compiled(optimizer="adam", weight_decay=1e-2)
+    expected = sum(0.5e-2 * float(np.square(np.array(layer.kernel)).sum()) for layer in model.layers)
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
+    decoupled = compiled(optimizer="adamw", weight_decay=1e-2)
+    assert decoupled.losses == []
+    assert decoupled.optimizer.weight_decay == 1e-2
+
+
+def test_label_smoothing_keeps_a_sure_answer_from_being_free() -> None:
+    truth, sure = np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]])
+    assert float(compiled(label_smoothing=0.0).loss(truth, sure)) == pytest.approx(0, abs=1e-5)
+    assert float(compiled(label_smoothing=0.2).loss(truth, sure)) > 0.5
+
+
+@pytest.mark.parametrize(("images", "largest"), [(20, 16), (640, 64), (50_000, 256)])
+def test_batches_leave_an_epoch_enough_steps(images: int, largest: int) -> None:
+    hp = keras_tuner.HyperParameters()
+    optimization.declare(hp, Task(8, 2, images, 10))
+    assert max(next(one for one in hp.space if one.name == "batch_size").values) == largest

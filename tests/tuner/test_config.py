@@ -1,0 +1,61 @@
+"""Options are checked when the configuration of a study is made."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search_spaces.errors import UserError
+from tuner.config import StudyConfig, read_configurations, seconds
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trials": 0}, "--trials 0: must be at least 1"),
+        ({"max_epochs": 0}, "--max-epochs 0: must be at least 1"),
+        ({"image_size": 4}, "--image-size 4: must be at least 8"),
+        ({"grace_epochs": 9, "max_epochs": 5}, r"--grace-epochs 9: must be at most --max-epochs \(5\)"),
+        ({"reduction_factor": 1.0}, "--reduction-factor 1.0: must be more than 1"),
+        ({"scheduler": "hyperband"}, "--scheduler hyperband: must be one of asha, none"),
+        ({"precision": "float16"}, "--precision float16: must be one of auto, float32, bfloat16"),
+        ({"cpus_per_trial": 0.0}, "--cpus-per-trial 0.0: must be more than 0"),
+        ({"gpus_per_trial": -1.0}, "--gpus-per-trial -1.0: must be 0 or more"),
+        ({"gpus_per_trial": 1.5}, "--gpus-per-trial 1.5: above 1 must be a whole number"),
+        ({"concurrency": 0}, "--concurrency 0: must be at least 1"),
+        ({"seed": -1}, "--seed -1: must be at least 0"),
+        ({"time_budget": 0.0}, "--time-budget 0.0: must be more than 0"),
+        ({"name": "../elsewhere"}, r"--name '../elsewhere' must be letters, digits"),
+        ({"name": ".."}, r"--name '..' must be letters, digits"),
+    ],
+)
+def test_an_option_out_of_range_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        StudyConfig(**options)
+
+
+def test_a_run_is_named_after_its_space_and_time() -> None:
+    assert StudyConfig(space="my.module:Space").paths.name.startswith("Space-2")
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("2d", 172_800), ("45", 45)])
+def test_durations(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5m", "1h30m", "nan"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"--time-budget .* must be a number and a unit: 90s, 30m, 1.5h or 2d"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "is not JSON"), ("{}", "must be a JSON list of objects"), ("[1]", "must be a JSON list")]
+)
+def test_a_file_of_configurations_is_a_list_of_objects(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "configs.json"
+    file.write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_configurations(file)
+    with pytest.raises(UserError, match="cannot be read: No such file"):
+        read_configurations(tmp_path / "none.json")
