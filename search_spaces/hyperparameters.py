@@ -65,22 +65,20 @@ def _checked(hyperparameter: HyperParameter, partial: Mapping[str, Any]) -> Valu
         for one in allowed:  # True == 1 in Python, but a flag is no number
             if value == one and isinstance(value, bool) == isinstance(one, bool):
                 return one
-    elif _in_range(hyperparameter, value):
-        return int(value) if isinstance(hyperparameter, Int) else float(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        found = _in_range(hyperparameter, value)
+        if found is not None:
+            return found
     raise UserError(f"hyperparameter {hyperparameter.name!r} is {value!r} but must be {describe(hyperparameter)}")
 
 
-def _in_range(hyperparameter: HyperParameter, value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return False
-    if isinstance(hyperparameter, Int) and value != int(value):
-        return False
+def _in_range(hyperparameter: HyperParameter, value: float) -> Value | None:
+    """The value as the range has it (a step of a float lies a rounding error off: 12 * 0.05 > 0.6), or None."""
     low, high, step = hyperparameter.min_value, hyperparameter.max_value, hyperparameter.step
-    if step is None:
-        return bool(low <= value <= high)
-    # Steps of a float are compared with a tolerance: 3 * 0.05 is not 0.15 in binary.
-    steps = round((value - low) / step)
-    return math.isclose(value, low + steps * step, abs_tol=1e-9) and 0 <= steps <= (high - low) / step + 1e-9
+    nearest = value if step is None else round(low + round((value - low) / step) * step, 10)
+    if not low <= nearest <= high or not math.isclose(value, nearest, rel_tol=1e-9, abs_tol=1e-9):
+        return None
+    return int(nearest) if isinstance(hyperparameter, Int) else float(nearest)
 
 
 def describe(hyperparameter: HyperParameter) -> str:

@@ -40,6 +40,10 @@ class SearchSpace(keras_tuner.HyperModel):
         """Register every hyperparameter on `hp`, conditions included, and build nothing."""
         raise NotImplementedError
 
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
+        """KerasTuner's own hook for the same, so that its tuners can search these spaces too."""
+        self.declare(hp)
+
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Build and compile the model of `hp`'s values; what `hp` does not have yet takes its default."""
         raise NotImplementedError

@@ -29,7 +29,7 @@ def discovered(space: keras_tuner.HyperModel) -> list[HyperParameter]:
             hp.values[condition.name] = condition.values[0]
         hp.ensure_active_values()
         space.build(hp)
-        known.merge(hp.space)
+        known.merge(hp.space, overwrite=False)
         seen += [scope for scope in copy.deepcopy(hp.active_scopes) if scope not in seen]
         unseen += [scope for scope in copy.deepcopy(hp.inactive_scopes) if scope not in seen + unseen]
         unseen = [scope for scope in unseen if scope not in seen]

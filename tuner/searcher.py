@@ -45,7 +45,7 @@ class StudySearcher(Searcher):
         self._max_epochs = max_epochs
         self._concurrency = concurrency
         self._running: dict[str, optuna.Trial] = {}
-        self._best: dict[str, float] = {}
+        self._accuracies: dict[str, dict[int, float]] = {}
         for configuration in first:
             study.enqueue_trial(self._suggestions.parameters(configuration))
 
@@ -55,29 +55,29 @@ class StudySearcher(Searcher):
         trial = self._study.ask()
         configuration = self._suggestions.suggest(trial)
         self._running[trial_id] = trial
+        self._accuracies[trial_id] = {}
         return {"trial": trial.number, "configuration": configuration}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        trial = self._running.get(trial_id)
-        if trial is None or "failure" in result:
+        epoch = result.get("epoch")
+        if trial_id not in self._running or "failure" in result or epoch in self._accuracies[trial_id]:
             return
-        value = result["val_accuracy"]
-        trial.report(value, step=result["epoch"])
-        self._best[trial_id] = max(value, self._best.get(trial_id, value))
+        self._running[trial_id].report(result["val_accuracy"], step=epoch)
+        self._accuracies[trial_id][epoch] = result["val_accuracy"]
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if trial_id not in self._running:
             return
         if result and not error and "failure" not in result:
-            self.on_trial_result(trial_id, result)  # Ray hands the last result of a finished trial to this call alone
+            self.on_trial_result(trial_id, result)  # a trial's last result comes to this call alone
         trial = self._running.pop(trial_id)
-        best = self._best.pop(trial_id, None)
+        accuracies = self._accuracies.pop(trial_id)
         reason = "its worker died" if error else (result or {}).get("failure")
-        if reason or best is None:
+        if reason or not accuracies:
             trial.set_user_attr("failure", reason or "ended before its first epoch")
             self._study.tell(trial, state=TrialState.FAIL)
-        elif result and result.get("epoch", 0) >= self._max_epochs:
-            self._study.tell(trial, best)
+        elif max(accuracies) >= self._max_epochs:
+            self._study.tell(trial, max(accuracies.values()))
         else:
             self._study.tell(trial, state=TrialState.PRUNED)
 

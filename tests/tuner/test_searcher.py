@@ -1,0 +1,115 @@
+"""What became of a trial is what Optuna is told."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import optuna
+import pytest
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from tuner.searcher import StudySearcher, create_study
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> optuna.Study:
+    return create_study(tmp_path / "study.journal", "my-run", seed=0)
+
+
+def searcher(study: optuna.Study, concurrency: int = 2, **options: Any) -> StudySearcher:
+    hp = keras_tuner.HyperParameters()
+    hp.Int("x", 0, 9)
+    return StudySearcher(study, hp.space, options.get("first", []), max_epochs=3, concurrency=concurrency)
+
+
+def result(epoch: int, accuracy: float) -> dict[str, Any]:
+    return {"epoch": epoch, "val_accuracy": accuracy}
+
+
+def test_a_finished_trial_is_complete_with_its_best_epoch(study: optuna.Study) -> None:
+    one = searcher(study)
+    one.suggest("a")
+    one.on_trial_result("a", result(1, 0.5))
+    one.on_trial_result("a", result(2, 0.8))
+    one.on_trial_complete("a", result(3, 0.7))
+    assert study.trials[0].state is TrialState.COMPLETE
+    assert study.trials[0].value == 0.8
+    assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.8, 3: 0.7}
+
+
+def test_a_stopped_trial_is_pruned_with_the_epochs_it_had(study: optuna.Study) -> None:
+    one = searcher(study)
+    one.suggest("a")
+    one.on_trial_result("a", result(1, 0.5))
+    one.on_trial_complete("a", result(1, 0.5))
+    assert study.trials[0].state is TrialState.PRUNED
+    assert study.trials[0].intermediate_values == {1: 0.5}
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_diverged_trial_has_failed_with_its_reason(study: optuna.Study, epochs: int) -> None:
+    one = searcher(study)
+    one.suggest("a")
+    for epoch in range(epochs):
+        one.on_trial_result("a", result(epoch + 1, 0.5))
+    one.on_trial_complete("a", {"failure": "diverged: loss is nan in epoch 2", "val_accuracy": math.nan})
+    assert study.trials[0].state is TrialState.FAIL
+    assert study.trials[0].user_attrs["failure"] == "diverged: loss is nan in epoch 2"
+
+
+def test_a_dead_worker_is_a_failed_trial(study: optuna.Study) -> None:
+    one = searcher(study)
+    one.suggest("a")
+    one.on_trial_complete("a", None, error=True)
+    assert study.trials[0].state is TrialState.FAIL
+
+
+def test_nothing_stays_running_when_the_study_ends(study: optuna.Study) -> None:
+    one = searcher(study)
+    one.suggest("a")
+    one.suggest("b")
+    one.on_trial_result("b", result(1, 0.5))
+    one.close()
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.PRUNED]
+
+
+def test_no_configuration_is_chosen_before_its_slot_is_free(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=1)
+    assert one.suggest("a") is not None
+    assert one.suggest("b") is None
+    one.on_trial_complete("a", result(3, 0.7))
+    assert one.suggest("b") not in (None, Searcher.FINISHED)
+
+
+def test_given_configurations_come_first_and_in_order(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=9, first=[{"x": 7}, {"x": 2}])
+    assert [one.suggest(name) for name in "ab"] == [
+        {"trial": 0, "configuration": {"x": 7}},
+        {"trial": 1, "configuration": {"x": 2}},
+    ]
+
+
+def test_the_study_is_stored_under_the_runs_name(study: optuna.Study, tmp_path: Path) -> None:
+    searcher(study).suggest("a")
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.journal"))
+    )
+    assert len(optuna.load_study(study_name="my-run", storage=storage).trials) == 1
+
+
+def test_a_seed_repeats_the_proposals(tmp_path: Path) -> None:
+    runs = []
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        one = searcher(create_study(tmp_path / folder / "study.journal", "s", seed=5), concurrency=1)
+        values = []
+        for number in range(15):
+            suggestion = one.suggest(str(number))
+            assert suggestion is not None
+            values.append(suggestion["configuration"]["x"])
+            one.on_trial_complete(str(number), result(3, values[-1] / 10))
+        runs.append(values)
+    assert runs[0] == runs[1]
+    assert sum(runs[0][10:]) > sum(runs[0][:10]) / 2  # after its random start it leans towards what scored high

@@ -1,0 +1,116 @@
+"""One configuration in training, without Ray."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from search_spaces.custom_cnn import CustomCNN
+from search_spaces.hyperparameters import complete
+from search_spaces.space import Task
+from tuner.datasets import ImageData
+from tuner.discovery import declared
+from tuner.errors import TrialFailure
+from tuner.training import Training
+
+
+def training(data: ImageData, policy: str = "float32", **given: Any) -> Training:
+    space = CustomCNN(Task(data.image_size, 2, len(data.train_labels), max_epochs=4))
+    quick = {"blocks": 1, "convs_per_block": 1, "filters": 16, "dense_layers": 0, "learning_rate": 0.01}
+    return Training(space, complete(declared(space), quick | given), data, seed=0, dtype_policy=policy)
+
+
+class Other(keras_tuner.HyperModel):
+    """A user's space: its loss, metrics and behaviour are given."""
+
+    def __init__(self, loss: str = "sparse_categorical_crossentropy", metrics: tuple[str, ...] = ("accuracy",)) -> None:
+        super().__init__()
+        self.loss, self.metrics = loss, metrics
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        layers = [keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), keras.layers.GlobalAveragePooling2D()]
+        model = keras.Sequential([*layers, keras.layers.Dense(2, activation="softmax")])
+        model.compile(keras.optimizers.Adam(0.1), self.loss, metrics=list(self.metrics))
+        return model
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_an_easy_task_is_learnt(two_colours: ImageData, policy: str) -> None:
+    one = training(two_colours, policy)
+    epochs = [one.run_epoch() for _ in range(4)]
+    assert epochs[-1]["val_accuracy"] == 1.0
+    assert epochs[-1]["loss"] < epochs[0]["loss"]
+    assert all(epoch["seconds"] > 0 for epoch in epochs)
+    assert one.epoch == 4
+
+
+def test_a_seed_repeats_a_trial(two_colours: ImageData) -> None:
+    losses = [[training(two_colours, dropout=0.3).run_epoch()["loss"]] for _ in range(2)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
+def test_a_users_space_may_want_either_kind_of_labels(two_colours: ImageData, loss: str) -> None:
+    one = Training(Other(loss), {}, two_colours, seed=0)
+    for _ in range(20):
+        accuracy = one.run_epoch()["val_accuracy"]
+    assert accuracy == 1.0
+
+
+def test_a_users_fit_is_used(two_colours: ImageData) -> None:
+    class Fitting(Other):
+        def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+            return model.fit(*args, batch_size=40, **kwargs)
+
+    one = Training(Fitting(), {}, two_colours, seed=0)
+    one.run_epoch()
+    assert int(one.model.optimizer.iterations) == 1
+
+
+def test_divergence_is_a_failure_with_its_reason(two_colours: ImageData) -> None:
+    class Diverging(Other):
+        def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+            model = super().build(hp)
+            model.layers[-1].set_weights([np.full((3, 2), np.nan), np.zeros(2)])
+            return model
+
+    with pytest.raises(TrialFailure, match="diverged: loss is nan in epoch 1"):
+        Training(Diverging(), {}, two_colours, seed=0).run_epoch()
+
+
+def test_a_model_that_cannot_be_built_or_run_is_a_failure(two_colours: ImageData) -> None:
+    class Broken(keras_tuner.HyperModel):
+        def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+            raise ValueError("Negative dimension size\nwith details")
+
+    with pytest.raises(TrialFailure, match="the model cannot be built: ValueError: Negative dimension size$"):
+        Training(Broken(), {}, two_colours, seed=0)
+    with pytest.raises(TrialFailure, match="epoch 1 failed: "):
+        Training(Other("no_such_loss"), {}, two_colours, seed=0).run_epoch()
+
+
+def test_memory_that_runs_out_is_called_so(two_colours: ImageData) -> None:
+    class Greedy(Other):
+        def fit(self, *args: Any, **kwargs: Any) -> Any:
+            raise MemoryError("cannot allocate")
+
+    with pytest.raises(TrialFailure, match="^out of memory: cannot allocate"):
+        Training(Greedy(), {}, two_colours, seed=0).run_epoch()
+
+
+def test_a_model_without_accuracy_says_what_is_missing(two_colours: ImageData) -> None:
+    with pytest.raises(TrialFailure, match=r"reports no accuracy, val_accuracy: compile it with metrics"):
+        Training(Other(metrics=()), {}, two_colours, seed=0).run_epoch()
+
+
+def test_a_saved_model_is_plain_keras_and_answers_the_same(two_colours: ImageData, tmp_path: Path) -> None:
+    one = training(two_colours, augmentation="light", optimizer="adamw")
+    one.run_epoch()
+    one.save_model(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    images = two_colours.validation_images
+    np.testing.assert_allclose(loaded.predict(images, verbose=0), one.model.predict(images, verbose=0), rtol=1e-5)
+    assert not loaded.compiled
