@@ -42,7 +42,9 @@ def test_lower_rooms_know_no_ray_and_spaces_no_optuna(room: str) -> None:
         assert not imported(file) & ({"ray", "optuna"} if room == "search_spaces" else {"ray"}), file
 
 
-@pytest.mark.parametrize("module", ["results.report", "results.export", "results.summary", "tuner.config", "tuner.study"])
+@pytest.mark.parametrize(
+    "module", ["results.report", "results.export", "results.summary", "tuner.config", "tuner.study"]
+)
 def test_what_answers_at_once_loads_no_engine(module: str) -> None:
     code = f"import sys, {module}; print({{'ray', 'tensorflow', 'keras'}} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "set()"

@@ -31,8 +31,8 @@ class Files:
 def load_folder(folder: Path, image_size: int | None, seed: int, strict: bool) -> ImageData:
     """Training and validation images of a folder; splits that it does not have are drawn over its sorted file names.
 
-    Of test files only the size in the header is read, never the pixels. A file that does not decode is left out of its split without moving the
-    others.
+    Of test files only the size in the header is read, never the pixels. A file that does not decode is left out of its
+    split without moving the others.
 
     Raises:
         UserError: no class folders, a class with too few images, or (strict) a file that does not decode.

@@ -1,4 +1,4 @@
-"""The search itself: check and prepare what it needs, start Ray, run the trials."""
+"""The search itself: check and prepare what it needs, run the trials."""
 
 import dataclasses
 import datetime
@@ -7,8 +7,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -50,7 +49,7 @@ class Materials:
 
 
 def search(config: StudyConfig, terminal: TextIO) -> None:
-    """Run all trials into the run directory, and show them on `terminal`.
+    """Run all trials on the Ray cluster of this process into the run directory, and show them on `terminal`.
 
     Raises:
         UserError: something cannot be used; then no trial has started.
@@ -58,14 +57,13 @@ def search(config: StudyConfig, terminal: TextIO) -> None:
     monitor = Monitor(config, terminal)
     data, space = _prepare(config)
     monitor.say(_description(data))
-    with _ray(config, monitor):
-        resources = share_out(
-            ray.cluster_resources(), config.cpus_per_trial, config.gpus_per_trial, config.concurrency, config.trials
-        )
-        hyperparameters = _hyperparameters(space)
-        materials = Materials(data, space, hyperparameters, _first(config, hyperparameters))
-        write(config.paths.study, _record(config, materials, resources))
-        _run_trials(config, materials, resources, monitor)
+    resources = share_out(
+        ray.cluster_resources(), config.cpus_per_trial, config.gpus_per_trial, config.concurrency, config.trials
+    )
+    hyperparameters = _hyperparameters(space)
+    materials = Materials(data, space, hyperparameters, _first(config, hyperparameters))
+    write(config.paths.study, _record(config, materials, resources))
+    _run_trials(config, materials, resources, monitor)
 
 
 def _description(data: datasets.ImageData) -> str:
@@ -73,9 +71,9 @@ def _description(data: datasets.ImageData) -> str:
         f"{data.source}: {len(data.train_labels)} training and {len(data.validation_labels)} validation images "
         f"of {len(data.class_names)} classes, {data.image_size}x{data.image_size} pixels"
     )
-    return (
-        text if not data.skipped else f"{text}; {len(data.skipped)} files skipped: they do not decode (see study.json)"
-    )
+    if data.skipped:
+        text += f"; {len(data.skipped)} files skipped that do not decode (study.json names them)"
+    return text
 
 
 def _prepare(config: StudyConfig) -> tuple[datasets.ImageData, keras_tuner.HyperModel]:
@@ -101,32 +99,6 @@ def _prepare(config: StudyConfig) -> tuple[datasets.ImageData, keras_tuner.Hyper
         config.space, task=task, weights=weights, input_shape=task.input_shape, classes=task.classes
     )
     return data, space
-
-
-@contextmanager
-def _ray(config: StudyConfig, monitor: Monitor) -> Iterator[None]:
-    """A Ray cluster for the block: the one at --address, one that runs in this process already, or a new local one."""
-    if ray.is_initialized():
-        yield
-        return
-    # Workers inherit these. Ray's per-trial CSV, JSON and TensorBoard files would repeat our records.
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        context = ray.init(address=config.address, include_dashboard=None if config.address else config.dashboard)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"Ray does not start{f' at --address {config.address}' if config.address else ''}: {error}"
-        ) from error
-    if context.dashboard_url:
-        monitor.say(
-            f"Ray's dashboard: http://{context.dashboard_url} (it asks for the token that `ray get-auth-token` prints)"
-        )
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _hyperparameters(space: keras_tuner.HyperModel) -> list[HyperParameter]:

@@ -18,9 +18,13 @@ def run_study(config: StudyConfig) -> RunPaths:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
     with _new_run(config.paths), redirected(config.paths.log) as terminal:
-        from tuner.search import search  # here, because importing Ray and TensorFlow prints
+        print(f"Run {config.paths.name} in {config.paths.root}", file=terminal, flush=True)
+        from tuner.cluster import cluster  # here, because importing Ray and TensorFlow prints
 
-        search(config, terminal)
+        with cluster(config, terminal):
+            from tuner.search import search
+
+            search(config, terminal)
     write_report(config.paths)
     return config.paths
 

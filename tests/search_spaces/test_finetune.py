@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from search_spaces.backbones import BACKBONES, check_weights, find_weights
 from search_spaces.errors import UserError
@@ -141,7 +140,9 @@ def test_where_weights_are_found(tmp_path: Path) -> None:
         find_weights(str(tmp_path / "nothing.h5"), ["vgg16"])
 
 
-@pytest.mark.parametrize(("own", "sizes"), [(32, [32, 48, 64, 96]), (8, [32]), (96, [96, 128, 160, 192, 224]), (500, [224])])
+@pytest.mark.parametrize(
+    ("own", "sizes"), [(32, [32, 48, 64, 96]), (8, [32]), (96, [96, 128, 160, 192, 224]), (500, [224])]
+)
 def test_image_sizes_follow_the_images(own: int, sizes: list[int]) -> None:
     assert image_sizes(own) == sizes
 

@@ -38,7 +38,9 @@ def test_a_run_is_named_after_its_space_and_time() -> None:
     assert StudyConfig(space="my.module:Space").paths.name.startswith("Space-2")
 
 
-@pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("2d", 172_800), ("45", 45)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("2d", 172_800), ("45", 45)]
+)
 def test_durations(text: str, expected: float) -> None:
     assert seconds(text) == expected
 
@@ -50,7 +52,8 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("{", "is not JSON"), ("{}", "must be a JSON list of objects"), ("[1]", "must be a JSON list")]
+    ("content", "message"),
+    [("{", "is not JSON"), ("{}", "must be a JSON list of objects"), ("[1]", "must be a JSON list")],
 )
 def test_a_file_of_configurations_is_a_list_of_objects(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "configs.json"

@@ -1,0 +1,37 @@
+# The one door: make demo | test | lint | bench. Each makes the virtual environment first, if it is not there.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+RUN := demo-$(shell date +%Y%m%d-%H%M%S)
+
+.PHONY: demo test lint bench install clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# A search on scikit-learn's digits, its report, the exported model, and two predictions.
+demo: $(INSTALLED)
+	$(BIN)/python scripts/search.py --space custom_cnn --data digits --trials 12 --max-epochs 9 --time-budget 150s --name $(RUN)
+	$(BIN)/python scripts/export.py runs/$(RUN) --out runs/$(RUN)/export/model.keras
+	$(BIN)/python -c "from matplotlib.image import imsave; from sklearn.datasets import load_digits; \
+	  [imsave(f'runs/$(RUN)/export/a-{n}.png', load_digits().images[n], cmap='gray', vmin=0, vmax=16) for n in (3, 7)]"
+	$(BIN)/python scripts/predict.py runs/$(RUN)/export/model.keras runs/$(RUN)/export/a-3.png runs/$(RUN)/export/a-7.png
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/warm_workers.py
+
+clean:
+	rm -rf $(VENV) *.egg-info build

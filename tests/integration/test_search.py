@@ -1,0 +1,166 @@
+"""Real searches: Ray, Optuna, Keras, files; what a user sees on the way and finds afterwards."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from results.paths import RunPaths
+from results.records import TrialRecord, TrialState, read_study, read_trials
+
+ROOT = Path(__file__).parents[2]
+
+SPACE = """
+import keras
+import keras_tuner
+
+class Moody(keras_tuner.HyperModel):
+    '''No declare: its hyperparameters are found by building. Some moods cannot be built, run or survived.'''
+
+    def build(self, hp):
+        mood = hp.Choice("mood", ["good", "unbuildable", "diverging", "deadly"])
+        if mood == "unbuildable":
+            raise ValueError("no such layer")
+        layers = [keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), keras.layers.GlobalAveragePooling2D()]
+        model = keras.Sequential([*layers, keras.layers.Dense(10, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        if mood == "diverging":
+            model.layers[-1].set_weights([value * float("nan") for value in model.layers[-1].get_weights()])
+        return model
+
+    def fit(self, hp, model, *args, **kwargs):
+        if hp.get("mood") == "deadly":
+            import os
+            os._exit(1)
+        return model.fit(*args, **kwargs)
+"""
+
+
+def run(script: str, *arguments: object, cwd: Path, environment: dict[str, str] | None = None) -> str:
+    """Run one of the scripts as a user does, in their own folder, and give what it printed."""
+    command = [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400,
+                          env=os.environ | (environment or {}))  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    yield tmp_path_factory.mktemp("a user's folder")
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> tuple[RunPaths, str]:
+    """A search of two trials on the digits, the second of them given."""
+    quick = {"blocks": 2, "convs_per_block": 1, "dense_layers": 0, "learning_rate": 0.005}
+    (folder / "first.json").write_text(json.dumps([quick | {"filters": 16}, quick]))
+    printed = run("search.py", "--space", "custom_cnn", "--data", "digits", "--image-size", 16, "--trials", 2,
+                  "--max-epochs", 3, "--configs", "first.json", "--name", "two", cwd=folder)  # fmt: skip
+    return RunPaths.existing(folder / "runs" / "two"), printed
+
+
+def test_a_search_leaves_what_it_promises(found: tuple[RunPaths, str]) -> None:
+    paths, _ = found
+    trials = read_trials(paths)
+    assert [trial.configuration["filters"] for trial in trials] == [16, 32]
+    assert trials[0].state is TrialState.DONE
+    assert [epoch.epoch for epoch in trials[0].epochs] == [1, 2, 3]
+    study = read_study(paths)
+    assert (study.data.training_images, study.data.validation_images, study.data.test_images) == (1257, 270, 270)
+    assert study.options["max_epochs"] == 3
+    frame = pd.read_csv(paths.leaderboard)
+    assert frame.columns[:8].tolist() == [
+        "rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters"
+    ]  # fmt: skip
+    assert tuple(frame.columns[8:]) == study.hyperparameters
+    assert frame["val_accuracy"].max() > 0.5
+    assert paths.report.stat().st_size > 10_000
+
+
+def test_optuna_opens_the_study_under_the_runs_name(found: tuple[RunPaths, str]) -> None:
+    paths, _ = found
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(paths.journal)))
+    study = optuna.load_study(study_name="two", storage=storage)
+    assert study.best_value == pytest.approx(max(trial.best_epoch.val_accuracy for trial in read_trials(paths)
+                                                 if trial.best_epoch and trial.state is TrialState.DONE))  # fmt: skip
+    assert all(trial.state.is_finished() for trial in study.trials)
+
+
+def test_the_terminal_shows_the_search_and_no_chatter(found: tuple[RunPaths, str]) -> None:
+    paths, printed = found
+    assert "digits: 1257 training and 270 validation images of 10 classes, 16x16 pixels" in printed
+    assert "Ray's dashboard: http://127.0.0.1:" in printed
+    assert "best so far" in printed
+    assert "python scripts/export.py runs/two --out model.keras" in printed
+    assert "INFO" not in printed
+    assert "absl" not in printed
+    assert "Started a local Ray instance" in paths.log.read_text()
+
+
+def test_report_export_and_predict(found: tuple[RunPaths, str], folder: Path) -> None:
+    """The exported model, in plain Keras without this project's code, scores what the record says."""
+    paths, _ = found
+    paths.report.unlink()
+    run("report.py", "runs/two", cwd=folder)
+    assert paths.report.is_file()
+    run("export.py", "runs/two", "--out", "out/model.keras", cwd=folder)
+    digits = load_digits()
+    for number in (3, 7):
+        Image.fromarray((digits.images[number] * 255 / 16).astype(np.uint8)).save(folder / f"{number}.png")
+    (folder / "broken.png").write_text("no image")
+    printed = run("predict.py", "out/model.keras", "3.png", "7.png", cwd=folder)
+    assert "3.png" in printed
+    assert "%" in printed
+    plain = (
+        "import keras, numpy, sys; model = keras.models.load_model('out/model.keras')\n"
+        "data = numpy.load('val.npz'); guess = model.predict(data['images'], verbose=0).argmax(axis=1)\n"
+        "print('accuracy', (guess == data['labels']).mean())\n"
+        "assert not {'tuner', 'results', 'search_spaces'} & set(sys.modules)"
+    )
+    from tuner import datasets
+
+    data = datasets.load("digits", 16, seed=0)
+    np.savez(folder / "val.npz", images=data.validation_images, labels=data.validation_labels)
+    output = subprocess.check_output([sys.executable, "-c", plain], cwd=folder, text=True)
+    best = max(trial.best_epoch.val_accuracy for trial in read_trials(paths) if trial.best_epoch)
+    assert float(output.split("accuracy ")[1]) == pytest.approx(best, abs=0.005)
+
+
+def test_failing_trials_do_not_end_a_study(folder: Path) -> None:
+    """A user's space without `declare`, of which one trial cannot be built, one diverges and one kills its worker."""
+    (folder / "moody.py").write_text(SPACE)
+    moods = ["unbuildable", "diverging", "deadly", "good"]
+    (folder / "moods.json").write_text(json.dumps([{"mood": mood} for mood in moods]))
+    printed = run("search.py", "--space", "moody:Moody", "--data", "digits", "--image-size", 16, "--trials", 4,
+                  "--max-epochs", 2, "--scheduler", "none", "--configs", "moods.json", "--name", "moody",
+                  "--no-dashboard", cwd=folder)  # fmt: skip
+    trials: dict[str, TrialRecord] = {
+        str(trial.configuration["mood"]): trial for trial in read_trials(RunPaths.existing(folder / "runs" / "moody"))
+    }
+    assert trials["unbuildable"].reason == "the model cannot be built: ValueError: no such layer"
+    assert trials["diverging"].reason == "diverged: loss is nan in epoch 1"
+    assert "worker died" in str(trials["deadly"].reason)
+    assert {trials[mood].state for mood in moods[:3]} == {TrialState.FAILED}
+    assert trials["good"].state is TrialState.DONE
+    assert "dashboard" not in printed
+
+
+def test_a_time_budget_ends_the_search(folder: Path) -> None:
+    run("search.py", "--space", "custom_cnn", "--data", "digits", "--trials", 50, "--max-epochs", 500, "--scheduler",
+        "none", "--time-budget", "12s", "--name", "brief", "--no-dashboard", cwd=folder)  # fmt: skip
+    paths = RunPaths.existing(folder / "runs" / "brief")
+    trials = read_trials(paths)
+    assert 1 <= len(trials) <= 4
+    assert {trial.state for trial in trials} == {TrialState.STOPPED}
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(paths.journal)))
+    assert all(trial.state.is_finished() for trial in optuna.load_study(study_name="brief", storage=storage).trials)

@@ -1,0 +1,115 @@
+"""Bad input: a clear error before the first trial, and nothing half-written."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def refused(folder: Path, *arguments: object, script: str = "search.py") -> str:
+    """The error that a script ends with; it must leave nothing new behind."""
+    before = sorted(folder.rglob("*"))
+    command = [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=300)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(folder.rglob("*")) == before
+    return " ".join(done.stderr.split())
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    error = refused(tmp_path, "--space", "custom_cnn", "--data", "nowhere")
+    assert error == "Error: --data nowhere: no such folder; give cifar10, digits, or a folder with a subfolder a class"
+
+
+def test_a_class_with_too_few_images(folder: Path) -> None:
+    for file in sorted((folder / "dogs").iterdir())[5:]:
+        file.unlink()
+    assert "class 'dogs' has 5 images" in refused(folder, "--space", "custom_cnn", "--data", folder)
+
+
+def test_an_image_that_does_not_decode_under_strict(folder: Path) -> None:
+    for file in sorted((folder / "dogs").iterdir()):
+        file.write_bytes(b"broken")
+    error = refused(folder, "--space", "custom_cnn", "--data", folder, "--strict")
+    assert "--strict: an image does not decode: " in error
+    assert "dogs/" in error
+
+
+def test_weights_of_another_architecture(tmp_path: Path) -> None:
+    file = tmp_path / "vgg.weights.h5"
+    keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3)).save_weights(file)
+    error = refused(tmp_path, "--data", "digits", "--weights", file, "--backbones", "mobilenet")
+    assert "vgg.weights.h5 does not hold the weights of mobilenet" in error
+
+
+def test_unknown_names_list_what_is_allowed(tmp_path: Path) -> None:
+    assert "vgg19 is not among the available ones: mobilenet, " in refused(tmp_path, "--backbones", "vgg19,vgg16")
+    assert "use custom_cnn, finetune or PACKAGE.MODULE:CLASS" in refused(tmp_path, "--space", "cnn", "--data", "digits")
+    assert "must be one of asha, none" in refused(tmp_path, "--scheduler", "median")
+
+
+@pytest.mark.parametrize(
+    ("configuration", "message"),
+    [
+        ({"layers": 3}, "configuration 2: unknown hyperparameter 'layers'; this space has augmentation, "),
+        ({"blocks": 9}, "configuration 2: hyperparameter 'blocks' is 9 but must be a whole number from 1 to 5"),
+    ],
+)
+def test_a_configuration_that_does_not_fit(tmp_path: Path, configuration: dict[str, int], message: str) -> None:
+    (tmp_path / "configs.json").write_text(json.dumps([{}, configuration]))
+    error = refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--configs", "configs.json")
+    assert message in error
+
+
+def test_a_run_that_exists(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    error = refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--name", "mine")
+    assert "--name mine: " in error
+    assert "exists already; choose another name or remove it" in error
+
+
+def test_no_write_permission(tmp_path: Path) -> None:
+    storage = tmp_path / "closed"
+    storage.mkdir()
+    if os.geteuid() == 0:  # root may write anywhere: a file in the way is refused to root too
+        storage.rmdir()
+        storage.write_text("a file where a folder is needed")
+    else:
+        storage.chmod(0o500)
+    error = refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--storage", storage)
+    assert f"--storage {storage}: cannot write there" in error
+
+
+def test_more_gpus_than_there_are(tmp_path: Path) -> None:
+    error = refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--gpus-per-trial", 64)
+    assert "--gpus-per-trial 64: there are " in error
+
+
+def test_what_is_no_run_and_no_model(tmp_path: Path) -> None:
+    for script in ("report.py", "export.py"):
+        assert "is not a run directory: it has no study.json" in refused(tmp_path, "nothing", script=script)
+    (tmp_path / "model.keras").write_text("no model")
+    (tmp_path / "image.png").write_text("no image")
+    error = refused(tmp_path, "model.keras", "image.png", script="predict.py")
+    assert "model.keras is not a model that Keras can load" in error
+
+
+def test_the_front_door_without_internet(tmp_path: Path) -> None:
+    """Three lines: the images, the weights, and a command that works."""
+    closed = os.environ | {"HOME": str(tmp_path), "KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    command = [sys.executable, str(ROOT / "scripts" / "search.py"), "--space", "finetune"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=300, env=closed)
+    assert done.returncode == 2
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("Error: CIFAR-10 is neither in ")
+    assert lines[1].startswith("the ImageNet weights of mobilenet, mobilenet_v2, resnet50, vgg16 are neither in ")
+    assert lines[2] == "this works now: python scripts/search.py --space custom_cnn --data digits"
+    assert not (tmp_path / "runs").exists()
