@@ -40,6 +40,15 @@ class ImageData:
         """Side of the square images in pixels."""
         return int(self.train_images.shape[1])
 
+    def summary(self) -> str:
+        """The data in one line, for people."""
+        text = (
+            f"{self.source}: {len(self.train_labels)} training and {len(self.validation_labels)} validation images "
+            f"of {len(self.class_names)} classes, {self.image_size}x{self.image_size} pixels"
+        )
+        skipped = f"; {len(self.skipped)} files skipped that do not decode (study.json names them)"
+        return text + skipped if self.skipped else text
+
     def record(self) -> DataRecord:
         """What goes into the study's record."""
         return DataRecord(

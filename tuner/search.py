@@ -21,7 +21,7 @@ from results.records import StudyRecord, write
 from search_spaces import registry
 from search_spaces.backbones import check_names, check_weights, find_weights
 from search_spaces.configuration import Configuration
-from search_spaces.errors import Unavailable, UserError
+from search_spaces.errors import UserError
 from search_spaces.hyperparameters import complete
 from search_spaces.space import Task
 from tuner import datasets
@@ -48,57 +48,41 @@ class Materials:
     """Configurations to evaluate before any other: those of --configs, else the default one."""
 
 
-def search(config: StudyConfig, terminal: TextIO) -> None:
+def search(config: StudyConfig, data: datasets.ImageData, terminal: TextIO) -> None:
     """Run all trials on the Ray cluster of this process into the run directory, and show them on `terminal`.
 
     Raises:
         UserError: something cannot be used; then no trial has started.
     """
-    monitor = Monitor(config, terminal)
-    data, space = _prepare(config)
-    monitor.say(_description(data))
+    space = _space(config, data)
     resources = share_out(
         ray.cluster_resources(), config.cpus_per_trial, config.gpus_per_trial, config.concurrency, config.trials
     )
     hyperparameters = _hyperparameters(space)
     materials = Materials(data, space, hyperparameters, _first(config, hyperparameters))
     write(config.paths.study, _record(config, materials, resources))
-    _run_trials(config, materials, resources, monitor)
+    _run_trials(config, materials, resources, Monitor(config, terminal))
 
 
-def _description(data: datasets.ImageData) -> str:
-    text = (
-        f"{data.source}: {len(data.train_labels)} training and {len(data.validation_labels)} validation images "
-        f"of {len(data.class_names)} classes, {data.image_size}x{data.image_size} pixels"
-    )
-    if data.skipped:
-        text += f"; {len(data.skipped)} files skipped that do not decode (study.json names them)"
-    return text
+def load_weights(config: StudyConfig) -> dict[str, str | None]:
+    """Where each backbone of the study has its weights from, all of them loaded once to see that they fit.
+
+    Raises:
+        Unavailable: ImageNet weights that are neither cached nor downloadable.
+        UserError: an unknown backbone, no such file, or weights of another architecture.
+    """
+    if config.space != "finetune":
+        return {}
+    check_names(config.backbones)
+    weights = find_weights(config.weights, config.backbones)
+    check_weights(weights)
+    return weights
 
 
-def _prepare(config: StudyConfig) -> tuple[datasets.ImageData, keras_tuner.HyperModel]:
-    """Data and space; whatever would have to be downloaded and cannot be is named in one error."""
-    missing: list[Unavailable] = []
-    weights: dict[str, str | None] = {}
-    if config.space == "finetune":
-        check_names(config.backbones)
-        weights = find_weights(config.weights, config.backbones)
-        try:
-            check_weights(weights)
-        except Unavailable as error:
-            missing.append(error)
-    try:
-        data = datasets.load(config.data, config.image_size, config.seed, config.strict)
-    except Unavailable as error:
-        missing.insert(0, error)
-    if missing:
-        works = "this works now: python scripts/search.py --space custom_cnn --data digits"
-        raise UserError("\n".join([*map(str, missing), works]))
+def _space(config: StudyConfig, data: datasets.ImageData) -> keras_tuner.HyperModel:
     task = Task(data.image_size, len(data.class_names), len(data.train_labels), config.max_epochs)
-    space = registry.create(
-        config.space, task=task, weights=weights, input_shape=task.input_shape, classes=task.classes
-    )
-    return data, space
+    offered = {"task": task, "input_shape": task.input_shape, "classes": task.classes, "weights": load_weights(config)}
+    return registry.create(config.space, **offered)
 
 
 def _hyperparameters(space: keras_tuner.HyperModel) -> list[HyperParameter]:

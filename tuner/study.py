@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 from results.paths import RunPaths
 from results.report import write_report
-from search_spaces.errors import UserError
+from search_spaces.errors import Unavailable, UserError
 from tuner.chatter import redirected
 from tuner.config import StudyConfig
+from tuner.datasets import ImageData, load
 
 
 def run_study(config: StudyConfig) -> RunPaths:
@@ -19,14 +20,33 @@ def run_study(config: StudyConfig) -> RunPaths:
     """
     with _new_run(config.paths), redirected(config.paths.log) as terminal:
         print(f"Run {config.paths.name} in {config.paths.root}", file=terminal, flush=True)
-        from tuner.cluster import cluster  # here, because importing Ray and TensorFlow prints
+        data = _load(config)
+        print(data.summary(), file=terminal, flush=True)
+        # Imported here, because importing Ray and TensorFlow prints and takes seconds.
+        from tuner.cluster import cluster
 
         with cluster(config, terminal):
             from tuner.search import search
 
-            search(config, terminal)
+            search(config, data, terminal)
     write_report(config.paths)
     return config.paths
+
+
+def _load(config: StudyConfig) -> ImageData:
+    """The data; when it cannot be downloaded, one error names all that is missing and a command that works."""
+    try:
+        return load(config.data, config.image_size, config.seed, config.strict)
+    except Unavailable as error:
+        from tuner.search import load_weights
+
+        missing = [error]
+        try:
+            load_weights(config)
+        except Unavailable as another:
+            missing.append(another)
+        works = "this works now: python scripts/search.py --space custom_cnn --data digits"
+        raise UserError("\n".join([*map(str, missing), works])) from error
 
 
 @contextmanager

@@ -12,14 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def refused(folder: Path, *arguments: object, script: str = "search.py") -> str:
+def refused(cwd: Path, *arguments: object, script: str = "search.py") -> str:
     """The error that a script ends with; it must leave nothing new behind."""
-    before = sorted(folder.rglob("*"))
+    before = sorted(cwd.rglob("*"))
     command = [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=300)
+    done = subprocess.run(command, cwd=cwd, text=True, capture_output=True, timeout=300)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert sorted(folder.rglob("*")) == before
+    assert sorted(cwd.rglob("*")) == before
     return " ".join(done.stderr.split())
 
 
@@ -28,16 +28,21 @@ def test_no_such_folder(tmp_path: Path) -> None:
     assert error == "Error: --data nowhere: no such folder; give cifar10, digits, or a folder with a subfolder a class"
 
 
+def test_runs_among_the_images(folder: Path) -> None:
+    error = refused(folder, "--space", "custom_cnn", "--data", ".")
+    assert error == "Error: --storage runs: must not lie inside --data .: runs are no images"
+
+
 def test_a_class_with_too_few_images(folder: Path) -> None:
     for file in sorted((folder / "dogs").iterdir())[5:]:
         file.unlink()
-    assert "class 'dogs' has 5 images" in refused(folder, "--space", "custom_cnn", "--data", folder)
+    assert "class 'dogs' has 5 images" in refused(folder.parent, "--space", "custom_cnn", "--data", folder)
 
 
 def test_an_image_that_does_not_decode_under_strict(folder: Path) -> None:
     for file in sorted((folder / "dogs").iterdir()):
         file.write_bytes(b"broken")
-    error = refused(folder, "--space", "custom_cnn", "--data", folder, "--strict")
+    error = refused(folder.parent, "--space", "custom_cnn", "--data", folder, "--strict")
     assert "--strict: an image does not decode: " in error
     assert "dogs/" in error
 
