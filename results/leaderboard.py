@@ -1,10 +1,10 @@
-"""Trials ranked, as a pandas DataFrame."""
+"""Trials ranked, as a pandas DataFrame, and those that failed by their reason."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
-from results.records import TrialRecord
+from results.records import TrialRecord, TrialState
 
 MEASURES = ("rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters")
 
@@ -13,12 +13,30 @@ def leaderboard(trials: Sequence[TrialRecord], hyperparameters: Sequence[str]) -
     """A row a trial, best first: `MEASURES`, then a column for each hyperparameter (empty where it is not active).
 
     Rank is by validation accuracy at the best epoch; of equals the lower trial number leads. A trial without a
-    finished epoch has no rank and comes last.
+    finished epoch has no rank and comes last. A hyperparameter that is named like a measure is told apart from it.
     """
     ordered = sorted(trials, key=lambda trial: (-_accuracy(trial), trial.trial))
     rows = [_row(rank, trial, hyperparameters) for rank, trial in enumerate(ordered, start=1)]
-    frame = pd.DataFrame(rows, columns=[*MEASURES, *hyperparameters])
+    frame = pd.DataFrame(rows, columns=[*MEASURES, *map(_column, hyperparameters)])
     return frame.convert_dtypes()  # so that whole numbers stay whole in a column with gaps
+
+
+def hyperparameter_columns(frame: pd.DataFrame) -> list[str]:
+    """The columns of a leaderboard that hold hyperparameters, in declared order."""
+    return frame.columns[len(MEASURES) :].tolist()
+
+
+def failures(trials: Sequence[TrialRecord]) -> dict[str, list[int]]:
+    """The numbers of the trials that failed, by reason, the most frequent reason first."""
+    found: dict[str, list[int]] = {}
+    for trial in trials:
+        if trial.state is TrialState.FAILED:
+            found.setdefault(trial.reason or "no reason was recorded", []).append(trial.trial)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def _column(hyperparameter: str) -> str:
+    return f"hyperparameter {hyperparameter}" if hyperparameter in MEASURES else hyperparameter
 
 
 def _accuracy(trial: TrialRecord) -> float:
@@ -27,7 +45,7 @@ def _accuracy(trial: TrialRecord) -> float:
 
 def _row(rank: int, trial: TrialRecord, hyperparameters: Sequence[str]) -> dict[str, object]:
     best = trial.best_epoch
-    measures = {
+    measures: dict[str, object] = {
         "rank": rank if best else None,
         "trial": trial.trial,
         "state": trial.state.value,
@@ -37,4 +55,4 @@ def _row(rank: int, trial: TrialRecord, hyperparameters: Sequence[str]) -> dict[
         "seconds": round(trial.seconds, 2),
         "parameters": trial.parameters,
     }
-    return measures | {name: trial.configuration.get(name) for name in hyperparameters}
+    return measures | {_column(name): trial.configuration.get(name) for name in hyperparameters}

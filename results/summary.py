@@ -1,10 +1,63 @@
 """What search.py prints at the end: the best rows, where things are, and what to type next."""
 
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from results.leaderboard import MEASURES, failures, leaderboard
 from results.paths import RunPaths
+from results.records import TrialRecord, read_study, read_trials
+from results.wording import TITLES, cell, counted, from_here, next_commands
+from search_spaces.configuration import one_line
 
 ROWS = 5
 
 
 def print_summary(paths: RunPaths) -> None:
     """Print the leaderboard's top rows, the paths and the next commands."""
-    pass
+    console = Console(highlight=False, markup=False, emoji=False)
+    trials = read_trials(paths)
+    frame = leaderboard(trials, read_study(paths).hyperparameters)
+    top = frame[frame["rank"].notna()].head(ROWS)
+    if top.empty:
+        _print_nothing_ranked(console, paths, trials)
+    else:
+        console.print(_measures(top))
+        console.print(_configurations(top, trials))
+    console.print()
+    console.print(f"Report       {from_here(paths.report)}", soft_wrap=True)
+    console.print(f"Leaderboard  {from_here(paths.leaderboard)}", soft_wrap=True)
+    if not top.empty:
+        console.print("\nNext:")
+        for command in next_commands(paths):
+            console.print(f"  {command}", soft_wrap=True)
+
+
+def _measures(top: pd.DataFrame) -> Padding:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in MEASURES:
+        table.add_column(TITLES.get(name, name), justify="left" if name == "state" else "right")
+    for values in zip(*(top[name] for name in MEASURES), strict=True):
+        table.add_row(*map(cell, MEASURES, values))
+    return Padding(table, (1, 0))
+
+
+def _configurations(top: pd.DataFrame, trials: Sequence[TrialRecord]) -> Table:
+    """Below the measures rather than beside them, where a terminal leaves too little room."""
+    configurations = {trial.trial: trial.configuration for trial in trials}
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("rank", justify="right")
+    table.add_column("configuration", overflow="fold")
+    for rank, trial in zip(top["rank"], top["trial"], strict=True):
+        table.add_row(str(rank), one_line(configurations[trial]))
+    return table
+
+
+def _print_nothing_ranked(console: Console, paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
+    console.print(f"Nothing to rank: none of {counted(len(trials), 'trial')} finished an epoch.")
+    for reason, numbers in failures(trials).items():
+        console.print(f"  {counted(len(numbers), 'trial')} failed: {reason}")
+    console.print(f"See {from_here(paths.log)}", soft_wrap=True)

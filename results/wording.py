@@ -1,0 +1,61 @@
+"""How numbers, cells, paths and the next commands are written for people."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from results.paths import RunPaths
+from search_spaces.configuration import shown
+
+
+def percent(share: float) -> str:
+    """`98.89 %`."""
+    return f"{share * 100:.2f} %"
+
+
+def duration(seconds: float) -> str:
+    """`7s`, `3m05s` or `2h07m`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 trial`, `2 trials`, `1,257 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+TITLES = {"val_accuracy": "val accuracy", "best_epoch": "best epoch"}
+"""Of the leaderboard's columns that are not titled by their names."""
+
+
+def cell(column: str, value: Any) -> str:
+    """One value of the leaderboard; empty where there is none."""
+    if pd.isna(value):
+        return ""
+    match column:
+        case "state":
+            return str(value).lower()
+        case "val_accuracy":
+            return percent(value)
+        case "seconds":
+            return f"{value:.1f}"
+        case "parameters":
+            return f"{value:,}"
+        case _:
+            return shown(value)
+
+
+def from_here(path: Path) -> Path:
+    """The path as one would type it: relative when it lies inside the current directory."""
+    here = Path.cwd().resolve()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def next_commands(paths: RunPaths) -> tuple[str, str]:
+    """What to type once a run has a best model: export it, then classify images with it."""
+    run = shlex.quote(str(from_here(paths.root)))
+    return f"python scripts/export.py {run} --out model.keras", "python scripts/predict.py model.keras IMAGE..."

@@ -1,0 +1,155 @@
+"""The page that a user opens: report.html."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from written_run import a_trial, many_trials, write_run
+
+from results.paths import RunPaths
+from results.records import TrialRecord, TrialState
+from results.report import write_report
+from search_spaces.errors import UserError
+
+
+def page_of(paths: RunPaths) -> str:
+    write_report(paths)
+    return paths.report.read_text(encoding="utf-8")
+
+
+def text_of(page: str) -> str:
+    """What stands on the page outside drawings and style, with single blanks."""
+    without = re.sub(r"<(style|svg|title)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", without).split())
+
+
+def test_the_answer_comes_first(tmp_path: Path) -> None:
+    trials = [
+        a_trial(0, [0.5], TrialState.STOPPED),
+        a_trial(1, [0.7, 0.98765, 0.9], learning_rate=0.0012345, optimizer="adamw"),
+        a_trial(2, state=TrialState.FAILED, reason="out of memory"),
+    ]
+    text = text_of(page_of(write_run(tmp_path / "pets-1", trials)))
+    parts = [
+        "pets-1",
+        "98.77 %",
+        "Trial 1 after epoch 2, 12,345 parameters",
+        "3: 1 done, 1 stopped early, 1 failed",
+        "pets, 2 classes, 96 \N{MULTIPLICATION SIGN} 96 pixels",
+        "1,400 training, 300 validation, 300 test (not opened)",
+        "optimizer adamw learning_rate 0.00123 units 64",
+        "optimistic",
+        "python scripts/export.py",
+        "Leaderboard",
+        "out of memory",
+        "python scripts/search.py --data pets",
+        "0123456789abcdef",
+    ]
+    places = [text.find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    assert places == sorted(places)
+
+
+def test_every_figure_is_on_the_page_of_a_study_of_some_size(tmp_path: Path) -> None:
+    page = page_of(write_run(tmp_path / "run", many_trials(12)))
+    names = re.findall(r'role="img" aria-label="([^"]+)"', page)
+    assert names == [
+        "Validation accuracy of every epoch over time",
+        "Validation accuracy of each trial against its epochs",
+        "Validation accuracy against optimizer",
+        "Validation accuracy against learning_rate",
+        "Validation accuracy against momentum",
+        "Importance of each hyperparameter",
+    ]
+    assert page.count("<svg") == len(names)
+
+
+def test_nothing_is_fetched_and_nothing_runs(tmp_path: Path) -> None:
+    page = page_of(write_run(tmp_path / "run", many_trials(12)))
+    references = re.findall(r'\b(?:src|href)="([^"]*)"', page) + re.findall(r"url\(([^)]*)\)", page)
+    assert references, "the drawings refer to their own parts"
+    assert [reference for reference in references if not reference.startswith("#")] == []
+    assert "@import" not in page
+    assert "<script" not in page
+    assert set(re.findall(r"https?://[^\"'\s<]+", page)) <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+
+
+def test_what_a_user_named_is_escaped(tmp_path: Path) -> None:
+    trials = [
+        a_trial(0, [0.5], optimizer="<script>alert(1)</script>"),
+        a_trial(1, [0.6], optimizer='"><script>x'),
+        a_trial(2, state=TrialState.FAILED, reason="<script>reason"),
+    ]
+    classes = ("<script>class", "a & b")
+    page = page_of(write_run(tmp_path / "run", trials, class_names=classes, skipped=("<script>.png",)))
+    assert "<script" not in page
+    for escaped in ("&lt;script&gt;class, a &amp; b", "&lt;script&gt;reason", "&lt;script&gt;.png"):
+        assert escaped in page
+
+
+STILL = [a_trial(0, [0.5], TrialState.RUNNING), a_trial(1, state=TrialState.RUNNING)]
+FAILED = [a_trial(number, state=TrialState.FAILED, reason="no such layer") for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("trials", "said"),
+    [
+        ([], "No trial has finished an epoch."),
+        ([a_trial(0, state=TrialState.RUNNING)], "1 trial still ran when this page was written"),
+        (FAILED, "no such layer 0, 1, 2"),
+        (STILL, "2: 2 still running"),
+        ([a_trial(0, [0.5])], "No hyperparameter took more than one value"),
+        ([a_trial(0, [0.5])], "Importances are shown from 8 ranked trials on"),
+        ([a_trial(0, [1.0]), a_trial(1, [1.0], units=7)], "100.00 %"),
+        ([a_trial(0, [0.3], TrialState.FAILED, "diverged")], "30.00 %"),
+    ],
+)
+def test_any_run_has_a_page(tmp_path: Path, trials: list[TrialRecord], said: str) -> None:
+    paths = write_run(tmp_path / "run", trials)
+    text = text_of(page_of(paths))
+    assert said in text
+    assert ("Learning curves" in text) == any(trial.epochs for trial in trials)
+    assert len(paths.leaderboard.read_text().splitlines()) == 1 + len(trials)
+
+
+def test_the_next_commands_quote_the_run_and_are_relative_where_they_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = write_run(tmp_path / "my run", [a_trial(0, [0.5])])
+    assert f"export.py &#39;{tmp_path}/my run&#39; --out model.keras" in page_of(paths)
+    monkeypatch.chdir(tmp_path)
+    assert "export.py &#39;my run&#39; --out model.keras" in page_of(paths)
+
+
+def test_without_a_model_there_is_nothing_to_export(tmp_path: Path) -> None:
+    assert "export.py" not in page_of(write_run(tmp_path / "run", FAILED))
+
+
+def test_a_page_is_written_again_in_place_and_nothing_else_is_left(tmp_path: Path) -> None:
+    paths = write_run(tmp_path / "run", [a_trial(0, [0.5])])
+    first, second = page_of(paths), page_of(paths)
+    assert first == second
+    assert sorted(file.name for file in paths.root.iterdir()) == [
+        "leaderboard.csv",
+        "report.html",
+        "study.json",
+        "trials",
+    ]
+
+
+def test_a_broken_record_is_named(tmp_path: Path) -> None:
+    paths = write_run(tmp_path / "run", [a_trial(0, [0.5])])
+    paths.trial_record(0).write_text('{"trial": 0}')
+    with pytest.raises(UserError, match=r"trial-0000/trial\.json is not a TrialRecord"):
+        write_report(paths)
+
+
+def test_a_report_needs_no_cluster_and_no_training_library() -> None:
+    heavy = "{'ray', 'optuna', 'keras', 'keras_tuner', 'tensorflow'}"
+    code = f"import sys, results.report, results.summary; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

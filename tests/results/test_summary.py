@@ -1,0 +1,54 @@
+"""What is printed when a search ends."""
+
+from pathlib import Path
+
+import pytest
+from written_run import a_trial, many_trials, write_run
+
+from results.records import TrialState
+from results.summary import print_summary
+
+
+@pytest.fixture(autouse=True)
+def narrow_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_best_five_with_their_configurations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(write_run(tmp_path / "run", many_trials(12)))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["1", "1", "done", "89.90", "%", "2", "2", "2.5", "12,345"] in lines
+    assert [line[1] for line in lines if "done" in line] == ["1", "3", "5", "7", "9"]
+    assert ["1", "optimizer=sgd", "learning_rate=0.01", "units=64", "momentum=0.05"] in lines
+
+
+def test_paths_and_commands_stand_on_lines_of_their_own_to_be_copied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a-name-that-is-so-long-that-a-line-of-eighty-columns-would-have-to-be-broken"
+    print_summary(write_run(tmp_path / name, [a_trial(0, [0.5])]))
+    lines = capsys.readouterr().out.splitlines()
+    assert f"Report       {name}/report.html" in lines
+    assert f"Leaderboard  {name}/leaderboard.csv" in lines
+    assert lines[-3:] == [
+        "Next:",
+        f"  python scripts/export.py {name} --out model.keras",
+        "  python scripts/predict.py model.keras IMAGE...",
+    ]
+
+
+def test_nothing_ranked_counts_the_reasons_and_names_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reasons = ("no such layer", "out of memory [GPU]", "out of memory [GPU]")
+    trials = [a_trial(number, state=TrialState.FAILED, reason=reason) for number, reason in enumerate(reasons)]
+    print_summary(write_run(tmp_path / "run", trials))
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[:4] == [
+        "Nothing to rank: none of 3 trials finished an epoch.",
+        "  2 trials failed: out of memory [GPU]",
+        "  1 trial failed: no such layer",
+        "See run/search.log",
+    ]
+    assert "export.py" not in printed
