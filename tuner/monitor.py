@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.records import TrialRecord, TrialState
+from results.wording import counted, duration
 from search_spaces.configuration import one_line
 from tuner.config import StudyConfig
 
@@ -116,14 +117,6 @@ class Monitor:
         return Group(*head, table)
 
 
-def duration(seconds: float) -> str:
-    """`7s`, `3m05s` or `2h07m`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
-
-
 def _accuracy(trial: TrialRecord | None) -> float:
     return trial.best_epoch.val_accuracy if trial and trial.best_epoch else -1.0
 
@@ -135,5 +128,4 @@ def _percent(trial: TrialRecord) -> str:
 def _ending(trial: TrialRecord) -> str:
     if trial.state is TrialState.FAILED:
         return f"failed: {trial.reason}"
-    epochs = f"{len(trial.epochs)} epoch{'' if len(trial.epochs) == 1 else 's'}"
-    return f"{trial.state.lower()} after {epochs}, best {_percent(trial) or 'none'}"
+    return f"{trial.state.lower()} after {counted(len(trial.epochs), 'epoch')}, best {_percent(trial) or 'none'}"

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from written_run import HYPERPARAMETERS, a_trial, many_trials
 
 from results.figures import epochs_over_time, learning_curves, svg
 from results.hyperparameter_figures import against_accuracy, in_strips, on_log_axis
 from results.importance import importances
 from results.leaderboard import leaderboard
 from results.records import TrialState
+from tests.results.written_run import HYPERPARAMETERS, a_trial, many_trials
 
 
 def test_best_so_far_follows_time_and_not_trial_numbers() -> None:

@@ -3,10 +3,9 @@
 import csv
 from pathlib import Path
 
-from written_run import HYPERPARAMETERS, a_trial, write_run
-
 from results.records import TrialState
 from results.report import write_report
+from tests.results.written_run import HYPERPARAMETERS, a_trial, write_run
 
 
 def rows_of(run: Path, trials: list, hyperparameters: tuple[str, ...] = HYPERPARAMETERS) -> list[dict[str, str]]:

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from written_run import a_trial, many_trials, write_run
 
 from results.paths import RunPaths
 from results.records import TrialRecord, TrialState
 from results.report import write_report
 from search_spaces.errors import UserError
+from tests.results.written_run import a_trial, many_trials, write_run
 
 
 def page_of(paths: RunPaths) -> str:

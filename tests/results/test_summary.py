@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from written_run import a_trial, many_trials, write_run
 
 from results.records import TrialState
 from results.summary import print_summary
+from tests.results.written_run import a_trial, many_trials, write_run
 
 
 @pytest.fixture(autouse=True)
