@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import optuna.storages.journal
 from keras_tuner.engine.hyperparameters import HyperParameter
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
@@ -59,8 +60,10 @@ class StudySearcher(Searcher):
         return {"trial": trial.number, "configuration": configuration}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        epoch = result.get("epoch")
-        if trial_id not in self._running or "failure" in result or epoch in self._accuracies[trial_id]:
+        if trial_id not in self._running or "failure" in result:
+            return
+        epoch: int = result["epoch"]
+        if epoch in self._accuracies[trial_id]:
             return
         self._running[trial_id].report(result["val_accuracy"], step=epoch)
         self._accuracies[trial_id][epoch] = result["val_accuracy"]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import cast
 
 import optuna
 from keras_tuner.engine.hyperparameters import Fixed, HyperParameter, Int
@@ -43,15 +44,15 @@ def _suggest(trial: optuna.Trial, name: str, hyperparameter: HyperParameter) -> 
         return hyperparameter.value
     values = finite_values(hyperparameter)
     if values is not None:
-        return trial.suggest_categorical(name, values)
+        return cast(Value, trial.suggest_categorical(name, values))
     low, high, step = hyperparameter.min_value, hyperparameter.max_value, hyperparameter.step
     log = hyperparameter.sampling != "linear"
     if step is not None:  # Optuna wants a range that the step divides
         high = round(low + int((high - low) / step + 1e-9) * step, 10)
     if isinstance(hyperparameter, Int):
         return _mirrored(hyperparameter, trial.suggest_int(name, low, high, step=step or 1, log=log))
-    value = _mirrored(hyperparameter, trial.suggest_float(name, low, high, step=step, log=log))
-    return value if step is None else round(value, 10)
+    value = trial.suggest_float(name, low, high, step=step, log=log)
+    return _mirrored(hyperparameter, value if step is None else round(value, 10))
 
 
 def _mirrored(hyperparameter: HyperParameter, value: Value) -> Value:

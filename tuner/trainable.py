@@ -4,11 +4,13 @@ The training library is imported once a worker and the data fetched once from th
 is cleared. A trial that fails reports its reason and leaves the worker as warm as it was.
 """
 
+from __future__ import annotations
+
 import gc
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 from ray import tune
@@ -17,6 +19,9 @@ from results.best_models import BestModels
 from tuner.datasets import ImageData
 from tuner.errors import TrialFailure
 from tuner.resources import TrialResources, prepare_process
+
+if TYPE_CHECKING:
+    from tuner.training import Training
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class TrialSettings:
     dtype_policy: str
     resources: TrialResources
     best: Path
+    """Folder of the best models."""
 
 
 class WarmTrial(tune.Trainable):
@@ -37,50 +43,42 @@ class WarmTrial(tune.Trainable):
     reason.
     """
 
-    def setup(
+    def setup(  # type: ignore[override]  # tune.with_parameters gives the rest
         self, config: dict[str, Any], settings: TrialSettings, space: keras_tuner.HyperModel, data: ImageData
-    ) -> None:  # type: ignore[override]
+    ) -> None:
+        """Begin the worker's first trial."""
         prepare_process(settings.resources)
         self._settings = settings
         self._space = space
         self._data = data
-        self._begin(config)
+        self._training: Training | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin the worker's next trial; Ray has put its config into `self.config`."""
         import keras
 
         self._training = None
         keras.utils.clear_session(free_memory=False)
         gc.collect()
-        self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
+        """One epoch."""
         try:
-            return self._run_epoch()
+            if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
+                self._training = self._begin()
+            metrics = self._training.run_epoch()
         except TrialFailure as failure:
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True}
+        epoch = self._training.epoch
+        BestModels(self._settings.best).offer(
+            self.config["trial"], epoch, metrics["val_accuracy"], self._training.save_model
+        )
+        done = epoch >= self._settings.max_epochs
+        return {"epoch": epoch, "parameters": self._training.model.count_params(), "done": done, **metrics}
 
-    def _begin(self, config: dict[str, Any]) -> None:
-        self._trial = config["trial"]
-        self._configuration = config["configuration"]
-        self._training: Any = None
-        self._best_accuracy = -math.inf
-
-    def _run_epoch(self) -> dict[str, Any]:
+    def _begin(self) -> Training:
         from tuner.training import Training
 
-        if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
-            self._training = Training(
-                self._space, self._configuration, self._data, self._settings.seed, self._settings.dtype_policy
-            )
-        metrics = self._training.run_epoch()
-        epoch = self._training.epoch
-        if metrics["val_accuracy"] > self._best_accuracy:
-            self._best_accuracy = metrics["val_accuracy"]
-            BestModels(self._settings.best).offer(
-                self._trial, epoch, metrics["val_accuracy"], self._training.save_model
-            )
-        parameters = self._training.model.count_params()
-        done = epoch >= self._settings.max_epochs
-        return {"epoch": epoch, "parameters": parameters, "done": done, **metrics}
+        settings = self._settings
+        return Training(self._space, self.config["configuration"], self._data, settings.seed, settings.dtype_policy)
