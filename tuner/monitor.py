@@ -26,7 +26,14 @@ class Monitor:
         self._config = config
         self._trials: dict[int, TrialRecord] = {}
         self._began = time.monotonic()
-        self._live = Live(get_renderable=self._table, console=self.console, refresh_per_second=2, transient=True)
+        self._live = Live(
+            get_renderable=self._table,
+            console=self.console,
+            refresh_per_second=2,
+            transient=True,
+            redirect_stdout=False,  # what is printed elsewhere belongs into the log
+            redirect_stderr=False,
+        )
 
     def __enter__(self) -> "Monitor":
         self._began = time.monotonic()
@@ -93,14 +100,10 @@ class Monitor:
             head.append(
                 Text(f"best {_percent(best)}  trial {best.trial}: {one_line(best.configuration)}", style="green")
             )
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for title in ("trial", "state", "epoch", "val accuracy", "best", "configuration"):
-            table.add_column(
-                title,
-                justify="left" if title in ("state", "configuration") else "right",
-                no_wrap=True,
-                overflow="ellipsis",
-            )
+        table = Table(box=None, expand=True, padding=(0, 2, 0, 0), header_style="dim")
+        for title in ("trial", "state", "epoch", "val accuracy", "best"):
+            table.add_column(title, justify="left" if title == "state" else "right", min_width=len(title), no_wrap=True)
+        table.add_column("configuration", ratio=1, no_wrap=True, overflow="ellipsis")
         ordered = sorted(
             self._trials.values(), key=lambda trial: (trial.state is not TrialState.RUNNING, -_accuracy(trial))
         )
