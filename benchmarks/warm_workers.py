@@ -40,17 +40,16 @@ def raw() -> None:
 
 def ours(report: bool) -> None:
     """The same through a study; without the report page, which raw Ray Tune does not make, unless it is asked for."""
-    from results.paths import RunPaths
+    import results.report
     from results.records import read_trials
-    from tuner import study
     from tuner.config import StudyConfig
+    from tuner.study import run_study
 
     if not report:
-        study.write_report = lambda paths: None
+        results.report.write_report = lambda paths: None
     config = StudyConfig(space="benchmarks.warm_workers:Idle", data="digits", trials=TRIALS, max_epochs=REPORTS,
                          scheduler="none", storage=Path(tempfile.mkdtemp()), name="bench")  # fmt: skip
-    paths: RunPaths = study.run_study(config)
-    assert [len(trial.epochs) for trial in read_trials(paths)] == [REPORTS] * TRIALS
+    assert [len(trial.epochs) for trial in read_trials(run_study(config))] == [REPORTS] * TRIALS
 
 
 def __getattr__(name: str) -> Any:

@@ -28,7 +28,7 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Importing TensorFlow and starting Ray take some four seconds each; together hardly more than one of them.
-    engine = threading.Thread(target=importlib.import_module, args=("keras_tuner",), daemon=True)
+    engine = threading.Thread(target=importlib.import_module, args=("tuner.search",), daemon=True)
     engine.start()
     try:
         context = ray.init(address=config.address, include_dashboard=None if config.address else config.dashboard)

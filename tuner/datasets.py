@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sklearn.model_selection import train_test_split
 
 from results.images import resized
 from results.records import DataRecord
@@ -109,6 +108,8 @@ def hold_out(labels: np.ndarray, seed: int, class_names: tuple[str, ...]) -> tup
                 f"class {name!r} has {count} images to draw a split from but needs at least {LEAST_PER_CLASS}, "
                 f"so that each split of {HELD_OUT_SHARE:.0%} gets one: add images or leave the class out"
             )
+    from sklearn.model_selection import train_test_split  # here: workers import this module too, and draw nothing
+
     held = math.ceil(len(labels) * HELD_OUT_SHARE)
     kept, held_out = train_test_split(np.arange(len(labels)), test_size=held, stratify=labels, random_state=seed)
     return np.sort(kept), np.sort(held_out)
@@ -116,6 +117,8 @@ def hold_out(labels: np.ndarray, seed: int, class_names: tuple[str, ...]) -> tup
 
 def three_way(labels: np.ndarray, seed: int, class_names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions for training, validation and test of images that come without a split."""
+    from sklearn.model_selection import train_test_split
+
     rest, test = hold_out(labels, seed, class_names)
     train, validation = train_test_split(rest, test_size=len(test), stratify=labels[rest], random_state=seed)
     return np.sort(train), np.sort(validation), test

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from results.paths import RunPaths
-from results.report import write_report
 from search_spaces.errors import Unavailable, UserError
 from tuner.chatter import redirected
 from tuner.config import StudyConfig
@@ -29,6 +28,8 @@ def run_study(config: StudyConfig) -> RunPaths:
             from tuner.search import search
 
             search(config, data, terminal)
+    from results.report import write_report
+
     write_report(config.paths)
     return config.paths
 
