@@ -3,10 +3,47 @@
 The same dict searches, retrains, reports and exports. It holds the active hyperparameters only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-Value = bool | int | float | str
+from search_spaces.errors import UserError
+from search_spaces.hyperparameter import Hyperparameter, Value
+
 Configuration = dict[str, Value]
+
+
+def complete(space: Sequence[Hyperparameter], partial: Mapping[str, Any]) -> Configuration:
+    """A whole configuration: the given values checked, and the default for every active one that is left out.
+
+    Raises:
+        UserError: a name that the space does not have, a value out of range, or one whose condition does not hold.
+    """
+    names = {hyperparameter.name for hyperparameter in space}
+    for name in partial:
+        if name not in names:
+            raise UserError(f"unknown hyperparameter {name!r}; this space has {', '.join(sorted(names))}")
+    values: Configuration = {}
+    for hyperparameter in space:
+        if hyperparameter.is_active(values):
+            values[hyperparameter.name] = _checked(hyperparameter, partial)
+    for name in partial:
+        if name not in values:
+            raise UserError(f"hyperparameter {name!r} has no effect here: it needs {_conditions(space, name)}")
+    return values
+
+
+def _checked(hyperparameter: Hyperparameter, partial: Mapping[str, Any]) -> Value:
+    name = hyperparameter.name
+    value = partial.get(name, hyperparameter.default)
+    found = hyperparameter.allowed.nearest(value)
+    if found is None:
+        raise UserError(f"hyperparameter {name!r} is {value!r} but must be {hyperparameter.allowed}")
+    return found
+
+
+def _conditions(space: Sequence[Hyperparameter], name: str) -> str:
+    branches = (hyperparameter.conditions for hyperparameter in space if hyperparameter.name == name)
+    return " or ".join(" and ".join(map(str, conditions)) for conditions in branches)
 
 
 def one_line(configuration: Mapping[str, Value]) -> str:

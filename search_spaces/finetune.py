@@ -7,7 +7,8 @@ import keras_tuner
 
 from search_spaces import augmentation, heads, optimization
 from search_spaces.backbones import BACKBONES, Backbone
-from search_spaces.space import SearchSpace, Task
+from search_spaces.space import SearchSpace
+from search_spaces.task import Task
 
 IMAGE_SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
 LARGEST_ENLARGEMENT = 3

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 import keras
 import keras_tuner
 
-from search_spaces.space import Task
+from search_spaces.task import Task
 
 BATCH_SIZES = (16, 32, 64, 128, 256)
 LEAST_STEPS = 8

@@ -1,14 +1,19 @@
-"""Names of spaces: "custom_cnn", "finetune" or "PACKAGE.MODULE:CLASS". Model code is imported on demand."""
+"""Spaces by name: "custom_cnn", "finetune" or "PACKAGE.MODULE:CLASS". Model code is imported on demand."""
+
+from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import sys
-from typing import Any
-
-import keras_tuner
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from search_spaces.errors import UserError
+from search_spaces.task import Task
+
+if TYPE_CHECKING:
+    import keras_tuner
 
 SPACES = {
     "custom_cnn": "search_spaces.custom_cnn:CustomCNN",
@@ -16,39 +21,54 @@ SPACES = {
 }
 
 
-def create(name: str, **offered: Any) -> keras_tuner.HyperModel:
-    """The space of that name, constructed with those of the offered arguments that its constructor names.
+@dataclass(frozen=True)
+class SpaceSpec:
+    """All that it takes to construct a space, as plain data that travels to workers."""
 
-    A user's own class may ask for any of them (`task`, `input_shape`, `classes`, ...) or for none.
+    name: str
+    task: Task
+    weights: Mapping[str, str | None]
+    """Of the backbones that it may choose; see `backbones.find_weights`."""
+    folder: str
+    """The user's working folder: a class of theirs may be in it."""
 
-    Raises:
-        UserError: no such space, a class that is no HyperModel, or a constructor that needs what is not offered.
-    """
-    space_class = _find(name)
-    parameters = inspect.signature(space_class).parameters.values()
-    missing = [
-        parameter.name
-        for parameter in parameters
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        and parameter.name not in offered
-    ]
-    if missing:
-        raise UserError(
-            f"--space {name}: its constructor needs {', '.join(missing)}, "
-            f"but only these can be given: {', '.join(sorted(offered))}"
-        )
-    accepted = {parameter.name for parameter in parameters}
-    return space_class(**{key: value for key, value in offered.items() if key in accepted})
+    def create(self) -> keras_tuner.HyperModel:
+        """The space, constructed with what its constructor names: `task`, `weights`, `input_shape`, `classes`, or none.
+
+        Raises:
+            UserError: no such space, a class that is no HyperModel, or a constructor that needs something else.
+        """
+        space_class = _find(self.name, self.folder)
+        offered: dict[str, Any] = {
+            "task": self.task,
+            "weights": self.weights,
+            "input_shape": self.task.input_shape,
+            "classes": self.task.classes,
+        }
+        parameters = inspect.signature(space_class).parameters.values()
+        missing = [one.name for one in parameters if _is_required(one) and one.name not in offered]
+        if missing:
+            raise UserError(
+                f"--space {self.name}: its constructor needs {', '.join(missing)}, "
+                f"but only these can be given: {', '.join(offered)}"
+            )
+        accepted = {one.name for one in parameters}
+        return space_class(**{name: value for name, value in offered.items() if name in accepted})
 
 
-def _find(name: str) -> type[keras_tuner.HyperModel]:
-    target = SPACES.get(name, name)
-    module_name, colon, class_name = target.partition(":")
+def _is_required(parameter: inspect.Parameter) -> bool:
+    takes_any = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not takes_any
+
+
+def _find(name: str, folder: str) -> type[keras_tuner.HyperModel]:
+    import keras_tuner
+
+    module_name, colon, class_name = SPACES.get(name, name).partition(":")
     if not colon or not module_name or not class_name:
         raise UserError(f"--space {name} is unknown: use {', '.join(SPACES)} or PACKAGE.MODULE:CLASS")
-    if os.getcwd() not in sys.path:  # a script's own folder is on the path, the user's working folder is not
-        sys.path.append(os.getcwd())
+    if folder not in sys.path:  # a script's own folder is on the path, the user's working folder is not
+        sys.path.append(folder)
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:

@@ -1,28 +1,12 @@
 """A search space: what may vary, and the model that one configuration stands for."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import keras
 import keras_tuner
 
-
-@dataclass(frozen=True)
-class Task:
-    """What a space has to know of the job: the images, the classes, and how long a trial lasts at most."""
-
-    image_size: int
-    classes: int
-    training_images: int
-    max_epochs: int
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of one image: a square in RGB."""
-        return (self.image_size, self.image_size, 3)
-
-    def steps_per_epoch(self, batch_size: int) -> int:
-        """Number of batches in one epoch, the last and smaller one included."""
-        return -(-self.training_images // batch_size)
+from search_spaces.hyperparameter import Value
+from search_spaces.task import Task
 
 
 class SearchSpace(keras_tuner.HyperModel):
@@ -47,3 +31,10 @@ class SearchSpace(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Build and compile the model of `hp`'s values; what `hp` does not have yet takes its default."""
         raise NotImplementedError
+
+
+def populated(configuration: Mapping[str, Value]) -> keras_tuner.HyperParameters:
+    """KerasTuner's container with the values of a configuration set, ready for `space.build`."""
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(configuration)
+    return hp

@@ -50,6 +50,11 @@ def test_what_answers_at_once_loads_no_engine(module: str) -> None:
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "set()"
 
 
+def test_the_driver_of_a_search_loads_no_training_library() -> None:
+    code = "import sys, tuner.cluster, tuner.search; print({'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "set()"
+
+
 @pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "scripts").glob("*.py")))
 def test_scripts_are_short(script: str) -> None:
     assert len((ROOT / "scripts" / script).read_text(encoding="utf-8").splitlines()) <= 80

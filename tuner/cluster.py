@@ -1,8 +1,6 @@
 """The Ray cluster that a study runs on."""
 
-import importlib
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -27,16 +25,14 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # Importing TensorFlow and starting Ray take some four seconds each; together hardly more than one of them.
-    engine = threading.Thread(target=importlib.import_module, args=("tuner.search",), daemon=True)
-    engine.start()
     try:
-        context = ray.init(address=config.address, include_dashboard=None if config.address else config.dashboard)
+        context = ray.init(
+            address=config.address,
+            include_dashboard=None if config.address else config.dashboard,
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"is not reached at --address {config.address}" if config.address else "does not start"
         raise UserError(f"Ray {where}: {error}") from error
-    finally:
-        engine.join()
     if context.dashboard_url:
         token = "`ray get-auth-token` prints the token that it asks for"
         print(f"Ray's dashboard: http://{context.dashboard_url} ({token})", file=terminal, flush=True)

@@ -8,26 +8,20 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
-import keras_tuner
 import ray
-from keras_tuner.engine.hyperparameters import HyperParameter
 from ray import tune
 
 from results.paths import trial_name
 from results.records import StudyRecord, write
-from search_spaces import registry
-from search_spaces.backbones import check_names, check_weights, find_weights
-from search_spaces.configuration import Configuration
+from search_spaces.configuration import Configuration, complete
 from search_spaces.errors import UserError
-from search_spaces.hyperparameters import complete
-from search_spaces.space import Task
-from tuner import datasets
+from search_spaces.hyperparameter import Hyperparameter
 from tuner.config import StudyConfig, read_configurations
-from tuner.discovery import declared, discovered
+from tuner.datasets import ImageData
 from tuner.monitor import Monitor
+from tuner.preparation import Preparation
 from tuner.recorder import Recorder
 from tuner.resources import TrialResources, dtype_policy, share_out
 from tuner.scheduler import create_scheduler
@@ -37,64 +31,30 @@ from tuner.trainable import TrialSettings, WarmTrial
 PACKAGES = ("thaw-tuner", "ray", "optuna", "keras", "keras-tuner", "tensorflow", "numpy")
 
 
-@dataclass(frozen=True)
-class Materials:
-    """What a search needs besides its options."""
-
-    data: datasets.ImageData
-    space: keras_tuner.HyperModel
-    hyperparameters: Sequence[HyperParameter]
-    first: Sequence[Configuration]
-    """Configurations to evaluate before any other: those of --configs, else the default one."""
-
-
-def search(config: StudyConfig, data: datasets.ImageData, terminal: TextIO) -> None:
+def search(config: StudyConfig, data: ImageData, preparation: Preparation, terminal: TextIO) -> None:
     """Run all trials on the Ray cluster of this process into the run directory, and show them on `terminal`.
 
     Raises:
         UserError: something cannot be used; then no trial has started.
     """
-    space = _space(config, data)
     resources = share_out(
         ray.cluster_resources(), config.cpus_per_trial, config.gpus_per_trial, config.concurrency, config.trials
     )
-    hyperparameters = _hyperparameters(space)
-    materials = Materials(data, space, hyperparameters, _first(config, hyperparameters))
-    write(config.paths.study, _record(config, materials, resources))
-    _run_trials(config, materials, resources, Monitor(config, terminal))
+    first = _first(config, preparation.hyperparameters)
+    write(config.paths.study, _record(config, data, preparation, resources))
+    searcher = StudySearcher(
+        create_study(config.paths.journal, config.paths.name, config.seed),
+        preparation.hyperparameters,
+        first,
+        config.max_epochs,
+        resources.concurrency,
+    )
+    policy = dtype_policy(config.precision, resources.gpus)
+    settings = TrialSettings(preparation.spec, config.seed, config.max_epochs, policy, resources, config.paths.best)
+    _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)
 
 
-def load_weights(config: StudyConfig) -> dict[str, str | None]:
-    """Where each backbone of the study has its weights from, all of them loaded once to see that they fit.
-
-    Raises:
-        Unavailable: ImageNet weights that are neither cached nor downloadable.
-        UserError: an unknown backbone, no such file, or weights of another architecture.
-    """
-    if config.space != "finetune":
-        return {}
-    check_names(config.backbones)
-    weights = find_weights(config.weights, config.backbones)
-    check_weights(weights)
-    return weights
-
-
-def _space(config: StudyConfig, data: datasets.ImageData) -> keras_tuner.HyperModel:
-    task = Task(data.image_size, len(data.class_names), len(data.train_labels), config.max_epochs)
-    offered = {"task": task, "input_shape": task.input_shape, "classes": task.classes, "weights": load_weights(config)}
-    return registry.create(config.space, **offered)
-
-
-def _hyperparameters(space: keras_tuner.HyperModel) -> list[HyperParameter]:
-    if hasattr(space, "declare"):
-        return declared(space)
-    try:
-        return ray.get(ray.remote(discovered).remote(space))
-    except ray.exceptions.RayTaskError as error:
-        raise UserError(f"--space: the model of the default configuration cannot be built: {error.cause}") from error
-
-
-def _first(config: StudyConfig, hyperparameters: Sequence[HyperParameter]) -> list[Configuration]:
+def _first(config: StudyConfig, hyperparameters: Sequence[Hyperparameter]) -> list[Configuration]:
     if config.configs is None:  # as KerasTuner does: the space's author chose the defaults because they work
         return [complete(hyperparameters, {})]
     given = read_configurations(config.configs)
@@ -112,21 +72,13 @@ def _first(config: StudyConfig, hyperparameters: Sequence[HyperParameter]) -> li
     return first
 
 
-def _run_trials(config: StudyConfig, materials: Materials, resources: TrialResources, monitor: Monitor) -> None:
-    settings = TrialSettings(
-        config.seed, config.max_epochs, dtype_policy(config.precision, resources.gpus), resources, config.paths.best
-    )
-    searcher = StudySearcher(
-        create_study(config.paths.journal, config.paths.name, config.seed),
-        materials.hyperparameters,
-        materials.first,
-        config.max_epochs,
-        resources.concurrency,
-    )
-    trainable = tune.with_parameters(WarmTrial, settings=settings, space=materials.space, data=materials.data)
+def _run_trials(
+    config: StudyConfig, searcher: StudySearcher, trainable: Any, settings: TrialSettings, terminal: TextIO
+) -> None:
+    resources = settings.resources
     # By default Ray waits for each worker to be ready before it starts the next; our searcher keeps the limit itself.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.concurrency)
-    with monitor:
+    with Monitor(config, terminal) as monitor:
         recorder = Recorder(config.paths, config.max_epochs, monitor.changed)
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"CPU": resources.cpus, "GPU": resources.gpus}),
@@ -158,14 +110,14 @@ def _name(trial: tune.experiment.Trial) -> str:
     return trial_name(trial.config["trial"])
 
 
-def _record(config: StudyConfig, materials: Materials, resources: TrialResources) -> StudyRecord:
+def _record(config: StudyConfig, data: ImageData, preparation: Preparation, resources: TrialResources) -> StudyRecord:
     installed = {distribution.metadata["Name"].lower() for distribution in importlib.metadata.distributions()}
     return StudyRecord(
         name=config.paths.name,
         started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         command=shlex.join(["python", *sys.argv]),
         options=config.options(),
-        data=materials.data.record(),
+        data=data.record(),
         versions={"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES if name in installed},
         machine={
@@ -173,5 +125,5 @@ def _record(config: StudyConfig, materials: Materials, resources: TrialResources
             "ray": ray.cluster_resources(),
             "trial": dataclasses.asdict(resources),
         },
-        hyperparameters=tuple(dict.fromkeys(hyperparameter.name for hyperparameter in materials.hyperparameters)),
+        hyperparameters=tuple(dict.fromkeys(hyperparameter.name for hyperparameter in preparation.hyperparameters)),
     )

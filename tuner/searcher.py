@@ -8,11 +8,11 @@ from typing import Any
 
 import optuna
 import optuna.storages.journal
-from keras_tuner.engine.hyperparameters import HyperParameter
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search_spaces.configuration import Configuration
+from search_spaces.hyperparameter import Hyperparameter
 from tuner.suggestion import Suggestions
 
 
@@ -35,7 +35,7 @@ class StudySearcher(Searcher):
     def __init__(
         self,
         study: optuna.Study,
-        space: Sequence[HyperParameter],
+        space: Sequence[Hyperparameter],
         first: Sequence[Configuration],
         max_epochs: int,
         concurrency: int,

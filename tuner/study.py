@@ -1,14 +1,17 @@
 """A study from its options to its results: a new run directory, the search, the report."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from results.paths import RunPaths
 from search_spaces.errors import Unavailable, UserError
+from search_spaces.task import Task
 from tuner.chatter import redirected
 from tuner.config import StudyConfig
 from tuner.datasets import ImageData, load
+from tuner.preparation import Preparer, Request, load_weights
 
 
 def run_study(config: StudyConfig) -> RunPaths:
@@ -17,17 +20,18 @@ def run_study(config: StudyConfig) -> RunPaths:
     Raises:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
-    with _new_run(config.paths), redirected(config.paths.log) as terminal:
+    with _new_run(config.paths), redirected(config.paths.log) as terminal, Preparer() as preparer:
         print(f"Run {config.paths.name} in {config.paths.root}", file=terminal, flush=True)
         data = _load(config)
         print(data.summary(), file=terminal, flush=True)
-        # Imported here, because importing Ray and TensorFlow prints and takes seconds.
+        preparer.send(_request(config, data))
+        # Imported here, because importing Ray takes seconds and what was wrong so far needs none of it.
         from tuner.cluster import cluster
 
         with cluster(config, terminal):
             from tuner.search import search
 
-            search(config, data, terminal)
+            search(config, data, preparer.result(), terminal)
     from results.report import write_report
 
     write_report(config.paths)
@@ -39,15 +43,18 @@ def _load(config: StudyConfig) -> ImageData:
     try:
         return load(config.data, config.image_size, config.seed, config.strict)
     except Unavailable as error:
-        from tuner.search import load_weights
-
         missing = [error]
         try:
-            load_weights(config)
+            load_weights(config.space, config.backbones, config.weights)
         except Unavailable as another:
             missing.append(another)
         works = "this works now: python scripts/search.py --space custom_cnn --data digits"
         raise UserError("\n".join([*map(str, missing), works])) from error
+
+
+def _request(config: StudyConfig, data: ImageData) -> Request:
+    task = Task(data.image_size, len(data.class_names), len(data.train_labels), config.max_epochs)
+    return Request(config.space, task, config.backbones, config.weights, os.getcwd())
 
 
 @contextmanager

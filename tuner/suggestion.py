@@ -1,14 +1,13 @@
-"""KerasTuner's declared space as Optuna's define-by-run space, conditions included; it names no hyperparameter."""
+"""A declared space as Optuna's define-by-run space, conditions included; it names no hyperparameter."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import cast
 
 import optuna
-from keras_tuner.engine.hyperparameters import Fixed, HyperParameter, Int
 
-from search_spaces.configuration import Configuration, Value
-from search_spaces.hyperparameters import finite_values, is_active
+from search_spaces.configuration import Configuration
+from search_spaces.hyperparameter import Choices, Hyperparameter, Range, Value
 
 
 class Suggestions:
@@ -18,51 +17,47 @@ class Suggestions:
     branches): then the branch is added, as in `unfrozen_layers[backbone=vgg16]`, because Optuna knows one range a name.
     """
 
-    def __init__(self, space: Iterable[HyperParameter]) -> None:
-        self._space = list(space)
-        self._names = _unique_names(self._space)
+    def __init__(self, space: Sequence[Hyperparameter]) -> None:
+        self._space = dict(zip(_unique_names(space), space, strict=True))
 
     def suggest(self, trial: optuna.Trial) -> Configuration:
         """The next configuration: a value for each hyperparameter that is active under those before it."""
         values: Configuration = {}
-        for hyperparameter, name in zip(self._space, self._names, strict=True):
-            if is_active(hyperparameter, values):
-                values[hyperparameter.name] = _suggest(trial, name, hyperparameter)
+        for name, hyperparameter in self._space.items():
+            if hyperparameter.is_active(values):
+                values[hyperparameter.name] = _suggest(trial, name, hyperparameter.allowed)
         return values
 
     def parameters(self, configuration: Configuration) -> dict[str, Value]:
         """A whole configuration as Optuna's parameters, for `study.enqueue_trial`."""
         return {
-            name: _mirrored(hyperparameter, configuration[hyperparameter.name])
-            for hyperparameter, name in zip(self._space, self._names, strict=True)
-            if is_active(hyperparameter, configuration) and not isinstance(hyperparameter, Fixed)
+            name: _mirrored(hyperparameter.allowed, configuration[hyperparameter.name])
+            for name, hyperparameter in self._space.items()
+            if hyperparameter.is_active(configuration)
         }
 
 
-def _suggest(trial: optuna.Trial, name: str, hyperparameter: HyperParameter) -> Value:
-    if isinstance(hyperparameter, Fixed):
-        return hyperparameter.value
-    values = finite_values(hyperparameter)
-    if values is not None:
-        return cast(Value, trial.suggest_categorical(name, values))
-    low, high, step = hyperparameter.min_value, hyperparameter.max_value, hyperparameter.step
-    log = hyperparameter.sampling != "linear"
+def _suggest(trial: optuna.Trial, name: str, allowed: Choices | Range) -> Value:
+    if isinstance(allowed, Choices):
+        return cast(Value, trial.suggest_categorical(name, allowed.values))
+    low, high, step, log = allowed.low, allowed.high, allowed.step, allowed.scale != "linear"
     if step is not None:  # Optuna wants a range that the step divides
         high = round(low + int((high - low) / step + 1e-9) * step, 10)
-    if isinstance(hyperparameter, Int):
-        return _mirrored(hyperparameter, trial.suggest_int(name, low, high, step=step or 1, log=log))
+    if allowed.whole:
+        return _mirrored(allowed, trial.suggest_int(name, int(low), int(high), step=int(step or 1), log=log))
     value = trial.suggest_float(name, low, high, step=step, log=log)
-    return _mirrored(hyperparameter, value if step is None else round(value, 10))
+    return _mirrored(allowed, value if step is None else round(value, 10))
 
 
-def _mirrored(hyperparameter: HyperParameter, value: Value) -> Value:
+def _mirrored(allowed: Choices | Range, value: Value) -> Value:
     """KerasTuner's "reverse_log" is dense at the upper end: Optuna draws its mirror image. Its own inverse."""
-    if getattr(hyperparameter, "sampling", None) != "reverse_log" or finite_values(hyperparameter) is not None:
-        return value
-    return hyperparameter.min_value + hyperparameter.max_value - value
+    if isinstance(allowed, Range) and allowed.scale == "reverse_log" and not isinstance(value, str):
+        mirror = allowed.low + allowed.high - value
+        return int(mirror) if allowed.whole else mirror
+    return value
 
 
-def _unique_names(space: list[HyperParameter]) -> list[str]:
+def _unique_names(space: Sequence[Hyperparameter]) -> list[str]:
     counts = Counter(hyperparameter.name for hyperparameter in space)
     names: list[str] = []
     for hyperparameter in space:
@@ -70,7 +65,9 @@ def _unique_names(space: list[HyperParameter]) -> list[str]:
         if counts[name] > 1:
             # A condition that lists a whole range says nothing to a reader; what it leaves equal is numbered.
             short = [
-                f"{c.name}={'|'.join(map(str, c.values))}" for c in hyperparameter.conditions if len(c.values) <= 3
+                f"{condition.name}={'|'.join(map(str, condition.values))}"
+                for condition in hyperparameter.conditions
+                if len(condition.values) <= 3
             ]
             name = f"{name}[{','.join(short)}]"
             same = sum(1 for other in names if other == name or other.startswith(f"{name}#"))

@@ -7,21 +7,22 @@ is cleared. A trial that fails reports its reason and leaves the worker as warm 
 from __future__ import annotations
 
 import gc
-import importlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras_tuner
 from ray import tune
 
 from results.best_models import BestModels
+from search_spaces.registry import SpaceSpec
 from tuner.datasets import ImageData
 from tuner.errors import TrialFailure
 from tuner.resources import TrialResources, prepare_process
 
 if TYPE_CHECKING:
+    import keras_tuner
+
     from tuner.training import Training
 
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 class TrialSettings:
     """What is the same for all trials of a study."""
 
+    spec: SpaceSpec
     seed: int
     max_epochs: int
     dtype_policy: str
@@ -45,25 +47,25 @@ class WarmTrial(tune.Trainable):
     """
 
     def setup(  # type: ignore[override]  # tune.with_parameters gives the rest
-        self, config: dict[str, Any], settings: TrialSettings, space: keras_tuner.HyperModel, data: ImageData
+        self, config: dict[str, Any], settings: TrialSettings, data: ImageData
     ) -> None:
-        """Begin the worker's first trial."""
-        prepare_process(settings.resources)
+        """Begin the worker; the library is loaded in the first step.
+
+        While Ray waits for a worker to be set up, it gives the trial to any other that has become free, and throws the
+        new one away: so this must be quick.
+        """
         self._settings = settings
-        self._space = space
         self._data = data
+        self._space: keras_tuner.HyperModel | None = None
         self._training: Training | None = None
-        # What is imported by now stays; without it each collection between trials looks at all of TensorFlow (0.2 s).
-        importlib.import_module("tuner.training")
-        gc.collect()
-        gc.freeze()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin the worker's next trial; Ray has put its config into `self.config`."""
-        import keras
-
+        """Make room for the worker's next trial; Ray has put its config into `self.config`."""
         self._training = None
-        keras.utils.clear_session(free_memory=False)
+        if self._space is not None:
+            import keras
+
+            keras.utils.clear_session(free_memory=False)
         gc.collect()
         return True
 
@@ -83,7 +85,17 @@ class WarmTrial(tune.Trainable):
         return {"epoch": epoch, "parameters": self._training.model.count_params(), "done": done, **metrics}
 
     def _begin(self) -> Training:
+        if self._space is None:
+            self._space = self._warm_up()
         from tuner.training import Training
 
         settings = self._settings
         return Training(self._space, self.config["configuration"], self._data, settings.seed, settings.dtype_policy)
+
+    def _warm_up(self) -> keras_tuner.HyperModel:
+        prepare_process(self._settings.resources)
+        space = self._settings.spec.create()
+        # What is imported by now stays; without this each collection between trials looks at all of TensorFlow (0.2 s).
+        gc.collect()
+        gc.freeze()
+        return space

@@ -11,8 +11,8 @@ import keras
 import keras_tuner
 import numpy as np
 
-from search_spaces.configuration import Value
-from search_spaces.hyperparameters import populated
+from search_spaces.hyperparameter import Value
+from search_spaces.space import populated
 from tuner.datasets import ImageData
 from tuner.errors import TrialFailure
 

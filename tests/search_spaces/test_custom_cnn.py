@@ -6,11 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
-from search_spaces.hyperparameters import complete, populated
-from search_spaces.space import Task
+from search_spaces.discovery import declared
+from search_spaces.hyperparameter import Range
+from search_spaces.space import populated
+from search_spaces.task import Task
 from tests.strategies import configurations
-from tuner.discovery import declared
 
 TASK = Task(image_size=32, classes=10, training_images=1000, max_epochs=5)
 
@@ -40,7 +42,8 @@ def test_a_known_network_has_its_known_number_of_weights() -> None:
 @pytest.mark.parametrize(("size", "most"), [(8, 3), (15, 3), (16, 4), (32, 5), (224, 5)])
 def test_blocks_are_limited_by_the_image_size(size: int, most: int) -> None:
     blocks = next(hp for hp in declared(CustomCNN(Task(size, 10, 1000, 5))) if hp.name == "blocks")
-    assert blocks.max_value == most
+    assert isinstance(blocks.allowed, Range)
+    assert blocks.allowed.high == most
 
 
 def test_declaring_builds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

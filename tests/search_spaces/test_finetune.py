@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from search_spaces.backbones import BACKBONES, check_weights, find_weights
+from search_spaces.configuration import complete
+from search_spaces.discovery import declared
 from search_spaces.errors import UserError
 from search_spaces.finetune import FineTune, image_sizes
-from search_spaces.hyperparameters import complete, populated
-from search_spaces.space import Task
+from search_spaces.space import populated
+from search_spaces.task import Task
 from tests.strategies import configurations
-from tuner.discovery import declared
 
 TASK = Task(image_size=32, classes=10, training_images=1000, max_epochs=5)
 ALL = dict.fromkeys(BACKBONES)

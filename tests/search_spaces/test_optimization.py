@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from search_spaces import optimization
-from search_spaces.hyperparameters import complete, populated
-from search_spaces.space import Task
+from search_spaces.configuration import complete
+from search_spaces.discovery import read
+from search_spaces.space import populated
+from search_spaces.task import Task
 
 TASK = Task(image_size=8, classes=2, training_images=640, max_epochs=10)
 
@@ -18,7 +20,7 @@ def compiled(slow: bool = False, ratio: float = 1.0, **given: Any) -> keras.Mode
     """A model of two dense layers, compiled; the first one is slow if asked."""
     hp = keras_tuner.HyperParameters()
     optimization.declare(hp, TASK)
-    configuration = complete(hp.space, given)
+    configuration = complete(read(hp), given)
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), keras.layers.Dense(2, activation="softmax")])
     variables = model.layers[0].trainable_variables if slow else ()
@@ -75,4 +77,4 @@ def test_label_smoothing_keeps_a_sure_answer_from_being_free() -> None:
 def test_batches_leave_an_epoch_enough_steps(images: int, largest: int) -> None:
     hp = keras_tuner.HyperParameters()
     optimization.declare(hp, Task(8, 2, images, 10))
-    assert max(next(one for one in hp.space if one.name == "batch_size").values) == largest
+    assert largest == max(next(one.allowed.values for one in read(hp) if one.name == "batch_size"))

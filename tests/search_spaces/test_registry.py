@@ -5,32 +5,33 @@ from pathlib import Path
 import keras_tuner
 import pytest
 
-from search_spaces import registry
 from search_spaces.custom_cnn import CustomCNN
 from search_spaces.errors import UserError
 from search_spaces.finetune import FineTune
-from search_spaces.space import Task
+from search_spaces.registry import SpaceSpec
+from search_spaces.task import Task
 
-OFFERED = {"task": Task(32, 10, 1000, 5), "weights": {"vgg16": None}, "input_shape": (32, 32, 3), "classes": 10}
+
+def spec(name: str, folder: str = "") -> SpaceSpec:
+    return SpaceSpec(name, Task(32, 10, 1000, 5), {"vgg16": None}, folder)
 
 
 def test_our_spaces_are_known_by_name() -> None:
-    assert isinstance(registry.create("custom_cnn", **OFFERED), CustomCNN)
-    assert isinstance(registry.create("finetune", **OFFERED), FineTune)
+    assert isinstance(spec("custom_cnn").create(), CustomCNN)
+    assert isinstance(spec("finetune").create(), FineTune)
 
 
 def test_kerastuners_own_spaces_get_shape_and_classes() -> None:
-    space = registry.create("keras_tuner.applications:HyperXception", **OFFERED)
+    space = spec("keras_tuner.applications:HyperXception").create()
     assert space.classes == 10
     assert space.input_shape == (32, 32, 3)
 
 
-def test_a_users_class_is_found_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_class_is_found_in_the_working_folder(tmp_path: Path) -> None:
     (tmp_path / "my_space_module.py").write_text(
         "import keras_tuner\nclass Mine(keras_tuner.HyperModel):\n    def build(self, hp): return None\n"
     )
-    monkeypatch.chdir(tmp_path)
-    assert isinstance(registry.create("my_space_module:Mine", **OFFERED), keras_tuner.HyperModel)
+    assert isinstance(spec("my_space_module:Mine", str(tmp_path)).create(), keras_tuner.HyperModel)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_a_users_class_is_found_in_the_working_folder(tmp_path: Path, monkeypatc
 )
 def test_what_is_no_space_is_refused(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        registry.create(name, **OFFERED)
+        spec(name).create()
 
 
 class Demanding(keras_tuner.HyperModel):

@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from search_spaces.discovery import read
 from tuner.searcher import StudySearcher, create_study
 
 
@@ -21,7 +22,7 @@ def study(tmp_path: Path) -> optuna.Study:
 def searcher(study: optuna.Study, concurrency: int = 2, **options: Any) -> StudySearcher:
     hp = keras_tuner.HyperParameters()
     hp.Int("x", 0, 9)
-    return StudySearcher(study, hp.space, options.get("first", []), max_epochs=3, concurrency=concurrency)
+    return StudySearcher(study, read(hp), options.get("first", []), max_epochs=3, concurrency=concurrency)
 
 
 def result(epoch: int, accuracy: float) -> dict[str, Any]:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
+from search_spaces.discovery import declared, read
 from search_spaces.finetune import FineTune
-from search_spaces.hyperparameters import complete
-from search_spaces.space import Task
+from search_spaces.task import Task
 from tests.strategies import configurations
-from tuner.discovery import declared
 from tuner.suggestion import Suggestions
 
 TASK = Task(image_size=32, classes=10, training_images=1000, max_epochs=5)
@@ -28,14 +28,14 @@ def drawn(declare: Callable[[keras_tuner.HyperParameters], object], count: int =
     """Configurations of a space drawn at random, and the study that drew them."""
     hp = keras_tuner.HyperParameters()
     declare(hp)
-    suggestions = Suggestions(hp.space)
+    suggestions = Suggestions(read(hp))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     found = []
     for _ in range(count):
         trial = study.ask()
         found.append(suggestions.suggest(trial))
         study.tell(trial, 0.0)
-        assert complete(hp.space, found[-1]) == pytest.approx(found[-1])
+        assert complete(read(hp), found[-1]) == pytest.approx(found[-1])
     return found, study
 
 

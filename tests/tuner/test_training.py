@@ -8,11 +8,11 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
-from search_spaces.hyperparameters import complete
-from search_spaces.space import Task
+from search_spaces.discovery import declared
+from search_spaces.task import Task
 from tuner.datasets import ImageData
-from tuner.discovery import declared
 from tuner.errors import TrialFailure
 from tuner.training import Training
 

@@ -3,7 +3,7 @@
 import keras
 import keras_tuner
 
-from tuner.discovery import discovered
+from search_spaces.discovery import discovered
 
 
 class Branching(keras_tuner.HyperModel):

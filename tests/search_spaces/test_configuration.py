@@ -5,8 +5,9 @@ from typing import Any
 import keras_tuner
 import pytest
 
+from search_spaces.configuration import complete
+from search_spaces.discovery import read
 from search_spaces.errors import UserError
-from search_spaces.hyperparameters import complete
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def space() -> list[Any]:
     hp.Float("rate", 0.0, 0.6, step=0.05)
     hp.Float("lr", 1e-4, 1e-1, sampling="log", default=1e-3)
     hp.Choice("decay", [0.0, 1e-3])
-    return list(hp.space)
+    return read(hp)
 
 
 def test_what_is_left_out_takes_its_default(space: list[Any]) -> None:

@@ -1,0 +1,85 @@
+"""One hyperparameter of a declared space, as plain data: it travels without Keras or KerasTuner."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The hyperparameter is active only while another one has one of these values."""
+
+    name: str
+    values: tuple[Value, ...]
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Whether it does under the values of the hyperparameters declared before."""
+        return self.name in values and values[self.name] in self.values
+
+    def __str__(self) -> str:
+        shown = "|".join(map(str, self.values)) if len(self.values) <= 4 else f"{self.values[0]}..{self.values[-1]}"
+        return f"{self.name} = {shown}"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A few listed values: a choice, a flag, multiplicative steps, or one fixed value."""
+
+    values: tuple[Value, ...]
+
+    def nearest(self, value: Any) -> Value | None:
+        """The listed value that equals this one, or None. True == 1 in Python, but a flag is no number."""
+        return next(
+            (one for one in self.values if value == one and isinstance(value, bool) == isinstance(one, bool)), None
+        )
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(repr, self.values))}"
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, both included, in additive steps or any between (`step` None).
+
+    `scale` says where a sampler looks more closely: "linear" nowhere, "log" near `low`, "reverse_log" near `high`.
+    """
+
+    low: float
+    high: float
+    step: float | None = None
+    scale: str = "linear"
+    whole: bool = False
+
+    def nearest(self, value: Any) -> Value | None:
+        """The value as the range has it, or None outside of it; a step of a float lies a rounding error off."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return None
+        low, step = self.low, self.step
+        nearest = value if step is None else round(low + round((value - low) / step) * step, 10)
+        if not low <= nearest <= self.high or not math.isclose(value, nearest, rel_tol=1e-9, abs_tol=1e-9):
+            return None
+        if self.whole:
+            return int(nearest) if nearest == int(nearest) else None
+        return float(nearest)
+
+    def __str__(self) -> str:
+        text = f"{'a whole number' if self.whole else 'a number'} from {self.low} to {self.high}"
+        return text if self.step in (None, 1) else f"{text} in steps of {self.step}"
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """Its name, what it allows, its default, and the conditions under which it is active."""
+
+    name: str
+    allowed: Choices | Range
+    """As text it is the rule in words."""
+    default: Value
+    conditions: tuple[Condition, ...] = ()
+
+    def is_active(self, values: Mapping[str, Value]) -> bool:
+        """Whether all conditions hold under the values of the hyperparameters declared before."""
+        return all(condition.holds(values) for condition in self.conditions)

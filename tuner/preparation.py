@@ -1,0 +1,134 @@
+"""What has to be known before the first trial and takes the training library to know. It runs in a child process.
+
+So the driver never loads that library and stays small, and the library is imported while data are read and Ray starts.
+The child reads a `Request` and writes a `Preparation` or an exception, pickled, through pipes that only it and the
+driver hold. (Not multiprocessing: its way to start a child would run a user's main module again.)
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from search_spaces.errors import UserError
+from search_spaces.hyperparameter import Hyperparameter
+from search_spaces.registry import SpaceSpec
+from search_spaces.task import Task
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which space, for which task, with which weights; the options are those of search.py."""
+
+    space: str
+    task: Task
+    backbones: tuple[str, ...]
+    weights: str
+    folder: str
+    """The user's working folder."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A space that can be constructed and whose weights fit, and its hyperparameters."""
+
+    spec: SpaceSpec
+    hyperparameters: tuple[Hyperparameter, ...]
+
+
+class Preparer:
+    """The child process; a context manager that ends it."""
+
+    def __enter__(self) -> "Preparer":
+        # It sees no GPU: the memory there belongs to the trials.
+        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+        command = [sys.executable, "-c", "from tuner.preparation import serve; serve()"]
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._child.kill()
+        for pipe in (self._child.stdin, self._child.stdout):
+            cast(BinaryIO, pipe).close()
+        self._child.wait()
+
+    def send(self, request: Request) -> None:
+        """Give the child its request; it goes to work at once."""
+        pipe = cast(BinaryIO, self._child.stdin)
+        pickle.dump(request, pipe)
+        pipe.close()
+
+    def result(self) -> Preparation:
+        """Wait for the child's answer.
+
+        Raises:
+            UserError: weights or space cannot be used.
+            RuntimeError: the child failed otherwise.
+        """
+        try:
+            answer = pickle.load(cast(BinaryIO, self._child.stdout))
+        except EOFError as error:
+            raise RuntimeError("the process that prepares the study died; its last words are in the log") from error
+        if isinstance(answer, BaseException):
+            raise answer
+        return cast(Preparation, answer)
+
+
+def prepare(request: Request) -> Preparation:
+    """Check weights and space, and find the space's hyperparameters.
+
+    Raises:
+        UserError: weights or space cannot be used.
+    """
+    from search_spaces.discovery import declared, discovered
+
+    spec = SpaceSpec(
+        request.space, request.task, load_weights(request.space, request.backbones, request.weights), request.folder
+    )
+    space = spec.create()
+    if hasattr(space, "declare"):
+        return Preparation(spec, tuple(declared(space)))
+    try:
+        return Preparation(spec, tuple(discovered(space)))
+    except Exception as error:
+        text = f"--space {request.space}: its default model cannot be built: {type(error).__name__}: {error}"
+        raise UserError(text) from error
+
+
+def load_weights(space: str, backbones: tuple[str, ...], weights: str) -> dict[str, str | None]:
+    """Where each backbone of the study has its weights from, all of them loaded once to see that they fit.
+
+    Raises:
+        Unavailable: ImageNet weights that are neither cached nor downloadable.
+        UserError: an unknown backbone, no such file, or weights of another architecture.
+    """
+    if space != "finetune":
+        return {}
+    from search_spaces.backbones import check_names, check_weights, find_weights
+
+    check_names(backbones)
+    found = find_weights(weights, backbones)
+    check_weights(found)
+    return found
+
+
+def serve() -> None:
+    """The child: import the training library, wait for the request, answer it. What is printed goes to the log."""
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        import search_spaces.discovery  # noqa: F401
+
+        try:
+            request = pickle.load(sys.stdin.buffer)
+        except EOFError:  # the driver had no use for an answer
+            return
+        try:
+            answer: Preparation | Exception = prepare(request)
+        except UserError as error:
+            answer = error
+        except Exception:
+            answer = RuntimeError(traceback.format_exc())
+        pickle.dump(answer, answers)
