@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -63,8 +64,7 @@ class Recorder(tune.Callback):
         record = self.trials.get(number) or TrialRecord(
             number, TrialState.RUNNING, trial.config["configuration"], started=self.clock
         )
-        error = trial.get_error()
-        self._end(record, TrialState.FAILED, f"its worker died: {type(error).__name__}" if error else "its worker died")
+        self._end(record, TrialState.FAILED, f"its worker failed: {_last_words(trial)}")
 
     def close(self) -> None:
         """The study is over: what still runs was stopped by it."""
@@ -85,6 +85,15 @@ class Recorder(tune.Callback):
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, record)
         self._on_change(record)
+
+
+def _last_words(trial: Trial) -> str:
+    """What Ray wrote down of the end: the exception of a remote traceback, or the first line about a dead process."""
+    text = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
+    lines = [line.strip() for line in text.splitlines()[1:] if line.strip()]  # the first one counts failures
+    if not lines:
+        return "nothing is known of why"
+    return (lines[-1] if "ray::" in lines[0] else lines[0])[:300]
 
 
 def _ignore(record: TrialRecord) -> None:

@@ -75,7 +75,7 @@ class StudySearcher(Searcher):
             self.on_trial_result(trial_id, result)  # a trial's last result comes to this call alone
         trial = self._running.pop(trial_id)
         accuracies = self._accuracies.pop(trial_id)
-        reason = "its worker died" if error else (result or {}).get("failure")
+        reason = "its worker failed" if error else (result or {}).get("failure")
         if reason or not accuracies:
             trial.set_user_attr("failure", reason or "ended before its first epoch")
             self._study.tell(trial, state=TrialState.FAIL)

@@ -18,7 +18,7 @@ from results.best_models import BestModels
 from search_spaces.registry import SpaceSpec
 from tuner.datasets import ImageData
 from tuner.errors import TrialFailure
-from tuner.resources import TrialResources, prepare_process
+from tuner.resources import TrialResources, clear_process, prepare_process
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -63,10 +63,7 @@ class WarmTrial(tune.Trainable):
         """Make room for the worker's next trial; Ray has put its config into `self.config`."""
         self._training = None
         if self._space is not None:
-            import keras
-
-            keras.utils.clear_session(free_memory=False)
-        gc.collect()
+            clear_process()
         return True
 
     def step(self) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def test_failing_trials_do_not_end_a_study(folder: Path) -> None:
     }
     assert trials["unbuildable"].reason == "the model cannot be built: ValueError: no such layer"
     assert trials["diverging"].reason == "diverged: loss is nan in epoch 1"
-    assert "worker died" in str(trials["deadly"].reason)
+    assert trials["deadly"].reason == "its worker failed: The actor died unexpectedly before finishing this task."
     assert {trials[mood].state for mood in moods[:3]} == {TrialState.FAILED}
     assert trials["good"].state is TrialState.DONE
     assert "dashboard" not in printed

@@ -1,0 +1,69 @@
+"""One warm worker, trial after trial, driven as Ray drives it."""
+
+import gc
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.best_models import BestModels
+from search_spaces.configuration import complete
+from search_spaces.custom_cnn import CustomCNN
+from search_spaces.discovery import declared
+from search_spaces.registry import SpaceSpec
+from search_spaces.task import Task
+from tuner.datasets import ImageData
+from tuner.resources import TrialResources
+from tuner.trainable import TrialSettings, WarmTrial
+
+TASK = Task(16, 2, 40, max_epochs=2)
+
+
+def config(trial: int, **given: Any) -> dict[str, Any]:
+    quick = {"blocks": 1, "convs_per_block": 1, "filters": 16, "dense_layers": 0, "learning_rate": 0.01}
+    return {"trial": trial, "configuration": complete(declared(CustomCNN(TASK)), quick | given)}
+
+
+@pytest.fixture
+def worker(two_colours: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WarmTrial:
+    # This process has computed already: TensorFlow takes no thread settings any more.
+    monkeypatch.setattr("tuner.trainable.prepare_process", lambda resources: None)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    spec = SpaceSpec("custom_cnn", TASK, {}, str(tmp_path))
+    one = WarmTrial.__new__(WarmTrial)  # without Ray's own constructor, which wants a cluster
+    one.config = config(0)
+    settings = TrialSettings(spec, 0, TASK.max_epochs, "float32", TrialResources(1, 0, 1), tmp_path / "best")
+    one.setup(one.config, settings, two_colours)
+    return one
+
+
+def next_trial(worker: WarmTrial, configuration: dict[str, Any]) -> None:
+    worker.config = configuration
+    assert worker.reset_config(configuration)
+
+
+def test_a_trial_ends_after_its_last_epoch_and_its_model_is_kept(worker: WarmTrial, tmp_path: Path) -> None:
+    results = [worker.step(), worker.step()]
+    assert [(result["epoch"], result["done"]) for result in results] == [(1, False), (2, True)]
+    assert results[0]["parameters"] == 546
+    assert [kept.trial for kept in BestModels(tmp_path / "best").ranked()] == [0]
+
+
+def test_a_failed_trial_leaves_the_worker_as_warm_as_it_was(worker: WarmTrial) -> None:
+    worker.config["configuration"] = config(0)["configuration"] | {"optimizer": "sgd", "learning_rate": 1e30}
+    result = worker.step()
+    assert "diverged" in result["failure"]
+    assert result["done"]
+    assert math.isnan(result["val_accuracy"])
+    next_trial(worker, config(1))
+    assert worker.step()["epoch"] == 1
+
+
+def test_no_trained_graph_outlives_its_trial(worker: WarmTrial) -> None:
+    """TensorFlow keeps traced graphs for ever unless it is told: 8 MB a trial."""
+    for trial in range(4):
+        worker.step()
+        next_trial(worker, config(trial + 1, filters=16 * (1 + trial % 2)))
+    graphs = [one for one in gc.get_objects() if type(one).__name__ == "FuncGraph" and "step" in one.name]
+    assert graphs == []
