@@ -22,6 +22,8 @@ class SavedModel:
     epoch: int
     val_accuracy: float
     file: str
+    result: dict[str, float]
+    """All that the trial reported of that epoch: a study may end before the report arrives."""
 
 
 _INDEX = TypeAdapter(list[SavedModel])
@@ -39,12 +41,15 @@ class BestModels:
         """What is kept, best first."""
         return _INDEX.validate_json(self._index.read_bytes()) if self._index.is_file() else []
 
-    def offer(self, trial: int, epoch: int, val_accuracy: float, save: Callable[[Path], None]) -> bool:
+    def offer(self, trial: int, result: dict[str, float], save: Callable[[Path], None]) -> bool:
         """Keep the model if it is among the best; `save` is called with the path to write it to. Says whether it was.
+
+        `result` is of the epoch that it has just finished, with "epoch" and "val_accuracy".
 
         Saving happens outside the lock, so that trials do not wait for one another; the rank is checked again after.
         """
-        candidate = SavedModel(trial, epoch, val_accuracy, f"{trial_name(trial)}.keras")
+        file = f"{trial_name(trial)}.keras"
+        candidate = SavedModel(trial, int(result["epoch"]), result["val_accuracy"], file, result)
         if candidate not in self._with(candidate):
             return False
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from results.best_models import BestModels, SavedModel
 from results.paths import RunPaths
-from results.records import StudyRecord, TrialRecord, read, read_study
+from results.records import StudyRecord, TrialRecord, read_study, read_trials
 from results.whole_file import replacing, write_text
 from search_spaces.configuration import shown
 from search_spaces.errors import UserError
@@ -33,17 +33,18 @@ def export_model(paths: RunPaths, out: Path) -> list[Path]:
     """
     if out.suffix != ".keras":
         raise UserError(f"--out {out}: must end with .keras")
-    kept = BestModels(paths.best).ranked()
+    study, trials = read_study(paths), {trial.trial: trial for trial in read_trials(paths)}
+    # While the study runs a model may be kept a moment before its epoch is recorded.
+    kept = [one for one in BestModels(paths.best).ranked() if one.epoch <= len(trials[one.trial].epochs)]
     if not kept:
         raise UserError(f"{paths.root} has no model yet: no trial has finished an epoch (see {paths.log.name})")
-    study = read_study(paths)
-    trial = read(paths.trial_record(kept[0].trial), TrialRecord)
+    card = _card(out, study, trials[kept[0].trial], kept[0])
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as temporary:
             shutil.copyfile(paths.best / kept[0].file, temporary)
         write_text(labels_path(out), json.dumps(list(study.data.class_names), indent=2, ensure_ascii=False) + "\n")
-        write_text(card_path(out), _card(out, study, trial, kept[0]))
+        write_text(card_path(out), card)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another path") from error
     return [out, labels_path(out), card_path(out)]

@@ -37,7 +37,9 @@ def dimensions(path: Path) -> tuple[int, int] | None:
     """Width and height as shown (EXIF rotation applied), read from the header alone; None if there is none."""
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) >= 5
+            # Pillow looks for EXIF behind a PNG's pixels and decodes them on the way; in the header it is in `info`.
+            may_turn = image.format != "PNG" or "exif" in image.info
+            turned = may_turn and image.getexif().get(0x0112, 1) >= 5
             return (image.height, image.width) if turned else (image.width, image.height)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

@@ -34,7 +34,8 @@ class Predictor:
         try:
             self._model = keras.models.load_model(model, compile=False)
         except Exception as error:  # Keras raises ValueError, OSError, KeyError and more for a file that is no model
-            raise UserError(f"{model} is not a model that Keras can load: {str(error).splitlines()[0]}") from error
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise UserError(f"{model} is not a model that Keras can load: {reason}") from error
         self.image_size = int(self._model.input_shape[1])
         self.labels = _labels(model, int(self._model.output_shape[-1]))
 

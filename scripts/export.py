@@ -1,5 +1,6 @@
 """Write a run's best model: python scripts/export.py RUN --out model.keras"""
 
+import shlex
 from pathlib import Path
 from typing import Annotated as A
 
@@ -17,7 +18,8 @@ def main(
     """Write a run's best model as .keras, with its labels and a model card."""
     with reported():
         model, labels, card = export_model(RunPaths.existing(run), out)
-        print(f"model   {model}\nlabels  {labels}\ncard    {card}\nNext:   python scripts/predict.py {model} IMAGE...")
+        print(f"model   {model}\nlabels  {labels}\ncard    {card}")
+        print(f"Next:   python scripts/predict.py {shlex.quote(str(model))} IMAGE...")
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -32,7 +32,7 @@ def main(
                     table.add_row(str(image) if rank == 0 else "", guess.label, f"{guess.probability:.1%}")
             except Undecodable as error:
                 refused.append(str(error))
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False, emoji=False).print(table)
     for reason in refused:
         print(f"Not an image: {reason}", file=sys.stderr)
     if refused:

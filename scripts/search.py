@@ -16,7 +16,8 @@ def main(
         str, Option(help="cifar10, digits, or a folder with a subfolder a class (or train/, val/, test/ of such).")
     ] = "cifar10",
     image_size: A[
-        int | None, Option(help="Side in pixels to resize images to. Default: their own when all agree, else 96.")
+        int | None,
+        Option(help="Side in pixels of images. Default: their own if all are squares of one size, else 96."),
     ] = None,
     strict: A[
         bool, Option("--strict", help="An image that does not decode is an error instead of being skipped.")
@@ -57,7 +58,7 @@ def main(
         from tuner.config import StudyConfig, seconds
         from tuner.study import run_study
 
-        options["backbones"] = tuple(filter(None, backbones.split(",")))
+        options["backbones"] = tuple(filter(None, backbones.replace(" ", "").split(",")))
         options["time_budget"] = None if time_budget is None else seconds(time_budget)
         print_summary(run_study(StudyConfig(**options)))
 

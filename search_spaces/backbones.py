@@ -1,14 +1,20 @@
 """Pre-trained networks of keras.applications: one row a backbone, and where its weights come from."""
 
-import inspect
+from __future__ import annotations
+
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from search_spaces.errors import Unavailable, UserError
+
+if TYPE_CHECKING:
+    import keras
+
+LEAST_SIZE = 32
+"""Smallest side of images that these networks take."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,11 @@ class Backbone:
     constructor: str
     layers: int
     batch_norm: bool
-    least_size: int = 32
 
     def build(self, pixels: Any, weights: str | None) -> keras.Model:
         """The network without its top on raw pixels (0..255), its own preprocessing in front, as one flat graph."""
+        import keras
+
         module = getattr(keras.applications, self.module)
         scaled = module.preprocess_input(pixels)
         return getattr(module, self.constructor)(include_top=False, weights=weights, input_tensor=scaled)
@@ -91,21 +98,26 @@ def check_weights(weights: dict[str, str | None]) -> None:
         Unavailable: ImageNet weights that are neither in Keras's cache nor downloadable.
         UserError: a file that does not fit its backbone.
     """
+    import keras
+
     missing: list[str] = []
     for name, source in weights.items():
         if source is None:
             continue
-        size = BACKBONES[name].least_size
         try:
-            BACKBONES[name].build(keras.Input((size, size, 3)), source)
+            BACKBONES[name].build(keras.Input((LEAST_SIZE, LEAST_SIZE, 3)), source)
         except Exception as error:  # Keras raises ValueError, KeyError, OSError or bare Exception, by cause
             if source != "imagenet":
-                reason = inspect.cleandoc(str(error)).splitlines()[0]
+                reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
                 raise UserError(f"--weights {source} does not hold the weights of {name}: {reason}") from error
             missing.append(name)
     if missing:
-        cache = Path(keras.config.keras_home()) / "models" if hasattr(keras.config, "keras_home") else "~/.keras/models"
         raise Unavailable(
-            f"the ImageNet weights of {', '.join(missing)} are neither in {cache} nor downloadable; "
+            f"the ImageNet weights of {', '.join(missing)} are neither in {keras_cache('models')} nor downloadable; "
             "give files with --weights FOLDER, or start from nothing with --weights none"
         )
+
+
+def keras_cache(kind: str) -> Path:
+    """Where Keras keeps downloads of that kind ("models", "datasets"): under KERAS_HOME, else `~/.keras`."""
+    return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / kind

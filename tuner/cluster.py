@@ -27,8 +27,9 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         context = ray.init(
-            address=config.address,
+            address=config.address or "local",  # and not what RAY_ADDRESS says
             include_dashboard=None if config.address else config.dashboard,
+            runtime_env={"env_vars": {name: os.environ[name] for name in ("KERAS_BACKEND",) if name in os.environ}},
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"is not reached at --address {config.address}" if config.address else "does not start"

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,9 +54,13 @@ class StudyConfig:
         for option, least in at_least.items():
             value = getattr(self, option)
             _require(value is None or value >= least, option, value, f"must be at least {least}")
+        for option in ("cpus_per_trial", "gpus_per_trial", "time_budget", "reduction_factor"):
+            value = getattr(self, option)
+            _require(value is None or math.isfinite(value), option, value, "must be finite")
         for option in ("cpus_per_trial", "time_budget"):
             value = getattr(self, option)
             _require(value is None or value > 0, option, value, "must be more than 0")
+        _require(self.seed < 2**32, "seed", self.seed, "must be below 2**32")
         gpus = self.gpus_per_trial
         _require(gpus is None or gpus >= 0, "gpus_per_trial", gpus, "must be 0 or more; a share such as 0.5 is allowed")
         _require(

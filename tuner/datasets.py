@@ -13,6 +13,7 @@ from PIL import Image
 
 from results.images import resized
 from results.records import DataRecord
+from search_spaces.backbones import keras_cache
 from search_spaces.errors import Unavailable, UserError
 
 HELD_OUT_SHARE = 0.15
@@ -130,7 +131,7 @@ def _cifar10(image_size: int | None, seed: int) -> ImageData:
     try:
         (images, labels), (_, test_labels) = keras.datasets.cifar10.load_data()
     except Exception as error:  # Keras raises a bare Exception when the download fails
-        looked = Path("~/.keras/datasets/cifar-10-batches-py-target").expanduser()
+        looked = keras_cache("datasets") / "cifar-10-batches-py-target"
         raise Unavailable(
             f"CIFAR-10 is neither in {looked} nor downloadable; "
             "use --data digits (ships with scikit-learn) or --data FOLDER (a subfolder a class)"

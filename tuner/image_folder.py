@@ -70,6 +70,8 @@ def choose_size(paths: Sequence[Path]) -> int:
 
 def _given_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tuple[Files, Files, Files]:
     train = _list(folder / "train", class_names)
+    if not (folder / "val").is_dir() and not (folder / "test").is_dir():
+        return _three_ways(train, seed, class_names)
     if (folder / "test").is_dir():
         test = _list(folder / "test", class_names)
     else:
@@ -82,7 +84,10 @@ def _given_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tupl
 
 
 def _drawn_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tuple[Files, Files, Files]:
-    files = _list(folder, class_names)
+    return _three_ways(_list(folder, class_names), seed, class_names)
+
+
+def _three_ways(files: Files, seed: int, class_names: tuple[str, ...]) -> tuple[Files, Files, Files]:
     train, validation, test = three_way(files.labels, seed, class_names)
     return files.at(train), files.at(validation), files.at(test)
 

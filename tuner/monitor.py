@@ -22,7 +22,7 @@ class Monitor:
     """Shows the study's trials; a context manager around the search."""
 
     def __init__(self, config: StudyConfig, terminal: TextIO) -> None:
-        self.console = Console(file=terminal, highlight=False)
+        self.console = Console(file=terminal, highlight=False, markup=False, emoji=False)
         self._config = config
         self._trials: dict[int, TrialRecord] = {}
         self._began = time.monotonic()
@@ -46,12 +46,13 @@ class Monitor:
 
     def say(self, text: str) -> None:
         """One plain line."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)
 
     def changed(self, record: TrialRecord) -> None:
         """A trial began, finished an epoch, or ended."""
         best_before = self._best()
-        self._trials[record.trial] = record
+        # A new dict each time: the live table is drawn by another thread.
+        self._trials = self._trials | {record.trial: record}
         if self.console.is_terminal:
             return
         best = self._best()

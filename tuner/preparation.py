@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -37,6 +38,8 @@ class Preparation:
 
     spec: SpaceSpec
     hyperparameters: tuple[Hyperparameter, ...]
+    backend: str
+    """Keras's, such as "tensorflow"."""
 
 
 class Preparer:
@@ -45,33 +48,34 @@ class Preparer:
     def __enter__(self) -> "Preparer":
         # It sees no GPU: the memory there belongs to the trials.
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-        command = [sys.executable, "-c", "from tuner.preparation import serve; serve()"]
+        # -P: a user's file tuner.py or keras.py in the working folder is not what is meant.
+        command = [sys.executable, "-P", "-c", "from tuner.preparation import serve; serve()"]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._child.kill()
         for pipe in (self._child.stdin, self._child.stdout):
-            cast(BinaryIO, pipe).close()
+            with suppress(BrokenPipeError):
+                cast(BinaryIO, pipe).close()
         self._child.wait()
 
     def send(self, request: Request) -> None:
         """Give the child its request; it goes to work at once."""
-        pipe = cast(BinaryIO, self._child.stdin)
-        pickle.dump(request, pipe)
-        pipe.close()
+        with suppress(BrokenPipeError), cast(BinaryIO, self._child.stdin) as pipe:  # `result` tells of a dead child
+            pickle.dump(request, pipe)
 
     def result(self) -> Preparation:
         """Wait for the child's answer.
 
         Raises:
             UserError: weights or space cannot be used.
-            RuntimeError: the child failed otherwise.
+            RuntimeError: the child failed otherwise; the log says why.
         """
         try:
             answer = pickle.load(cast(BinaryIO, self._child.stdout))
         except EOFError as error:
-            raise RuntimeError("the process that prepares the study died; its last words are in the log") from error
+            raise RuntimeError("the process that prepares the study died") from error
         if isinstance(answer, BaseException):
             raise answer
         return cast(Preparation, answer)
@@ -83,6 +87,8 @@ def prepare(request: Request) -> Preparation:
     Raises:
         UserError: weights or space cannot be used.
     """
+    import keras
+
     from search_spaces.discovery import declared, discovered
 
     spec = SpaceSpec(
@@ -90,11 +96,11 @@ def prepare(request: Request) -> Preparation:
     )
     space = spec.create()
     if hasattr(space, "declare"):
-        return Preparation(spec, tuple(declared(space)))
+        return Preparation(spec, tuple(declared(space)), keras.config.backend())
     try:
-        return Preparation(spec, tuple(discovered(space)))
+        return Preparation(spec, tuple(discovered(space)), keras.config.backend())
     except Exception as error:
-        text = f"--space {request.space}: its default model cannot be built: {type(error).__name__}: {error}"
+        text = f"--space {request.space}: a model of it cannot be built: {type(error).__name__}: {error}"
         raise UserError(text) from error
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
+from results.best_models import BestModels
 from results.paths import RunPaths
 from results.records import EpochRecord, TrialRecord, TrialState, write
 
@@ -44,14 +45,7 @@ class Recorder(tune.Callback):
         if "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])
         else:
-            self._set(
-                dataclasses.replace(
-                    record,
-                    epochs=(*record.epochs, self._epoch(result)),
-                    parameters=result["parameters"],
-                    seconds=self.clock - record.started,
-                )
-            )
+            self._add_epoch(record, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         record = self.trials[trial.config["trial"]]
@@ -67,14 +61,23 @@ class Recorder(tune.Callback):
         self._end(record, TrialState.FAILED, f"its worker failed: {_last_words(trial)}")
 
     def close(self) -> None:
-        """The study is over: what still runs was stopped by it."""
+        """The study is over: what still runs was stopped by it.
+
+        An epoch whose model was kept, but whose report did not arrive any more, is recorded with what was kept of it.
+        """
+        for kept in BestModels(self._paths.best).ranked():
+            record = self.trials[kept.trial]
+            if kept.epoch == len(record.epochs) + 1:
+                self._add_epoch(record, kept.result)
         for record in list(self.trials.values()):
             if record.state is TrialState.RUNNING:
                 self._end(record, TrialState.STOPPED)
 
-    def _epoch(self, result: Mapping[str, Any]) -> EpochRecord:
+    def _add_epoch(self, record: TrialRecord, result: Mapping[str, Any]) -> None:
         names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
-        return EpochRecord(**{name: result[name] for name in names}, ended=self.clock)
+        epoch = EpochRecord(**{name: result[name] for name in names}, ended=self.clock)
+        epochs, seconds = (*record.epochs, epoch), self.clock - record.started
+        self._set(dataclasses.replace(record, epochs=epochs, parameters=result["parameters"], seconds=seconds))
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
         self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self.clock - record.started))

@@ -38,19 +38,23 @@ def share_out(
     gpus = min(1.0, all_gpus) if gpus is None else gpus
     if gpus > all_gpus:
         raise UserError(f"--gpus-per-trial {gpus:g}: there are {all_gpus:g} GPUs; ask for at most that, or 0 for CPUs")
+    # A share lies on one GPU: two of 0.6 need two GPUs.
+    gpu_slots = math.inf if not gpus else all_gpus // gpus if gpus >= 1 else math.floor(1 / gpus) * all_gpus
     if cpus is None:
-        cpus = max(1.0, all_cpus // max(1, math.floor(all_gpus / gpus))) if gpus else 1.0
+        cpus = 1.0 if not gpus else all_cpus / gpu_slots
+        cpus = math.floor(cpus) if cpus > 1 else cpus
     if cpus > all_cpus:
         raise UserError(f"--cpus-per-trial {cpus:g}: there are {all_cpus:g} CPUs; ask for at most that")
-    slots = int(all_cpus / cpus)
-    if gpus:
-        slots = min(slots, int(all_gpus / gpus))
+    slots = int(min(all_cpus / cpus + 1e-9, gpu_slots))
     return TrialResources(cpus, gpus, max(1, min(slots, concurrency or slots, trials)))
 
 
 def prepare_process(resources: TrialResources) -> None:
     """Bound threads and GPU memory of this worker. To be called before the training library computes anything."""
     os.environ["OMP_NUM_THREADS"] = str(resources.threads)
+    if not resources.gpus:  # Ray hides GPUs only from those who have a share of one
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ["JAX_PLATFORMS"] = "cpu"
     # JAX reads these when it starts; TensorFlow is told below.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     import keras

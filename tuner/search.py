@@ -8,6 +8,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 import ray
@@ -28,7 +29,7 @@ from tuner.scheduler import create_scheduler
 from tuner.searcher import StudySearcher, create_study
 from tuner.trainable import TrialSettings, WarmTrial
 
-PACKAGES = ("thaw-tuner", "ray", "optuna", "keras", "keras-tuner", "tensorflow", "numpy")
+PACKAGES = ("thaw-tuner", "ray", "optuna", "keras", "keras-tuner", "tensorflow", "jax", "numpy")
 
 
 def search(config: StudyConfig, data: ImageData, preparation: Preparation, terminal: TextIO) -> None:
@@ -111,15 +112,13 @@ def _name(trial: tune.experiment.Trial) -> str:
 
 
 def _record(config: StudyConfig, data: ImageData, preparation: Preparation, resources: TrialResources) -> StudyRecord:
-    installed = {distribution.metadata["Name"].lower() for distribution in importlib.metadata.distributions()}
     return StudyRecord(
         name=config.paths.name,
         started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         command=shlex.join(["python", *sys.argv]),
         options=config.options(),
         data=data.record(),
-        versions={"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES if name in installed},
+        versions={"python": platform.python_version(), "keras backend": preparation.backend} | _versions(),
         machine={
             "platform": platform.platform(),
             "ray": ray.cluster_resources(),
@@ -127,3 +126,11 @@ def _record(config: StudyConfig, data: ImageData, preparation: Preparation, reso
         },
         hyperparameters=tuple(dict.fromkeys(hyperparameter.name for hyperparameter in preparation.hyperparameters)),
     )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

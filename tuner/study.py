@@ -3,15 +3,18 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from results.paths import RunPaths
+from search_spaces.backbones import check_names, find_weights
 from search_spaces.errors import Unavailable, UserError
 from search_spaces.task import Task
 from tuner.chatter import redirected
-from tuner.config import StudyConfig
+from tuner.config import StudyConfig, read_configurations
 from tuner.datasets import ImageData, load
-from tuner.preparation import Preparer, Request, load_weights
+from tuner.preparation import Preparation, Preparer, Request, load_weights
+
+WORKS = "this works now: python scripts/search.py --space custom_cnn --data digits"
 
 
 def run_study(config: StudyConfig) -> RunPaths:
@@ -22,6 +25,7 @@ def run_study(config: StudyConfig) -> RunPaths:
     """
     with _new_run(config.paths), redirected(config.paths.log) as terminal, Preparer() as preparer:
         print(f"Run {config.paths.name} in {config.paths.root}", file=terminal, flush=True)
+        _check_early(config)
         data = _load(config)
         print(data.summary(), file=terminal, flush=True)
         preparer.send(_request(config, data))
@@ -31,11 +35,20 @@ def run_study(config: StudyConfig) -> RunPaths:
         with cluster(config, terminal):
             from tuner.search import search
 
-            search(config, data, preparer.result(), terminal)
+            search(config, data, _answer(preparer), terminal)
     from results.report import write_report
 
     write_report(config.paths)
     return config.paths
+
+
+def _check_early(config: StudyConfig) -> None:
+    """What can be seen before any image is read."""
+    if config.space == "finetune":
+        check_names(config.backbones)
+        find_weights(config.weights, config.backbones)
+    if config.configs is not None:
+        read_configurations(config.configs)
 
 
 def _load(config: StudyConfig) -> ImageData:
@@ -48,8 +61,14 @@ def _load(config: StudyConfig) -> ImageData:
             load_weights(config.space, config.backbones, config.weights)
         except Unavailable as another:
             missing.append(another)
-        works = "this works now: python scripts/search.py --space custom_cnn --data digits"
-        raise UserError("\n".join([*map(str, missing), works])) from error
+        raise UserError("\n".join([*map(str, missing), WORKS])) from error
+
+
+def _answer(preparer: Preparer) -> Preparation:
+    try:
+        return preparer.result()
+    except Unavailable as error:
+        raise UserError(f"{error}\n{WORKS}") from error
 
 
 def _request(config: StudyConfig, data: ImageData) -> Request:
@@ -59,10 +78,13 @@ def _request(config: StudyConfig, data: ImageData) -> Request:
 
 @contextmanager
 def _new_run(paths: RunPaths) -> Iterator[None]:
-    """Make the run directory; take it away again if the block raises before a trial was recorded."""
+    """Make the run directory; take it away again if the block ends by the user's error or wish before a first trial.
+
+    After any other error it stays, with the log that tells of it.
+    """
     if paths.root.exists():
         raise UserError(f"--name {paths.name}: {paths.root} exists already; choose another name or remove it")
-    made = next(parent for parent in (paths.root, *paths.root.parents) if parent.parent.exists())
+    made = [folder for folder in (paths.root, *paths.root.parents) if not folder.exists()]
     try:
         paths.root.mkdir(parents=True)
     except OSError as error:
@@ -71,7 +93,14 @@ def _new_run(paths: RunPaths) -> Iterator[None]:
         ) from error
     try:
         yield
-    except BaseException:
+    except (UserError, KeyboardInterrupt):
         if not any(paths.trials.glob("*/trial.json")):
-            shutil.rmtree(made)
+            shutil.rmtree(paths.root)
+            with suppress(OSError):  # a folder that another run has begun to use stays
+                for folder in made[1:]:
+                    folder.rmdir()
         raise
+    except Exception as error:
+        if any(paths.trials.glob("*/trial.json")):
+            raise
+        raise RuntimeError(f"the search did not start; {paths.log} says why") from error

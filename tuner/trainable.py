@@ -71,15 +71,11 @@ class WarmTrial(tune.Trainable):
         try:
             if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
                 self._training = self._begin()
-            metrics = self._training.run_epoch()
+            result = self._training.run_epoch()
+            BestModels(self._settings.best).offer(self.config["trial"], result, self._training.save_model)
         except TrialFailure as failure:
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True}
-        epoch = self._training.epoch
-        BestModels(self._settings.best).offer(
-            self.config["trial"], epoch, metrics["val_accuracy"], self._training.save_model
-        )
-        done = epoch >= self._settings.max_epochs
-        return {"epoch": epoch, "parameters": self._training.model.count_params(), "done": done, **metrics}
+        return result | {"done": result["epoch"] >= self._settings.max_epochs}
 
     def _begin(self) -> Training:
         if self._space is None:

@@ -47,14 +47,16 @@ class Training:
         self.epoch = 0
         self._space = space
         self._hp = populated(configuration)
-        self._batch_size = configuration.get("batch_size")
+        # A user's own `fit` chooses the batch size itself, as KerasTuner's guide shows it.
+        chooses = type(space).fit is not keras_tuner.HyperModel.fit
+        self._batch_size = None if chooses else configuration.get("batch_size")
         with _failures("the model cannot be built"):
             self.model = space.build(self._hp)
         self._train = (data.train_images, self._targets(data.train_labels, data))
         self._validation = (data.validation_images, self._targets(data.validation_labels, data))
 
     def run_epoch(self) -> dict[str, float]:
-        """Train for one more epoch and validate: `METRICS` and the epoch's seconds.
+        """Train for one more epoch and validate: "epoch", "parameters", `METRICS` and "seconds".
 
         Raises:
             TrialFailure: the loss is no longer finite, memory ran out, or the model or its training raised.
@@ -70,11 +72,20 @@ class Training:
         missing = [name for name in METRICS if name not in metrics]
         if missing:
             raise TrialFailure(f"the model reports no {', '.join(missing)}: compile it with metrics=['accuracy']")
-        return metrics | {"seconds": time.monotonic() - began}
+        seconds = time.monotonic() - began
+        return {"epoch": self.epoch, "parameters": self.model.count_params(), "seconds": seconds, **metrics}
 
     def save_model(self, path: Path) -> None:
-        """Write the model as .keras, for inference: without optimizer, loss or any of this project's code."""
-        keras.Model(self.model.inputs, self.model.outputs).save(path)
+        """Write the model as .keras, for inference: without optimizer, loss or any of this project's code.
+
+        Raises:
+            TrialFailure: it cannot be saved.
+        """
+        with _failures("the model cannot be saved"):
+            if getattr(self.model, "inputs", None):
+                keras.Model(self.model.inputs, self.model.outputs).save(path)
+            else:  # a user's subclass of keras.Model has no graph to take
+                self.model.save(path, include_optimizer=False)
 
     def _fit(self) -> keras.callbacks.History:
         batch_size = {"batch_size": self._batch_size, "validation_batch_size": VALIDATION_BATCH}
@@ -94,8 +105,8 @@ class Training:
     def _targets(self, labels: np.ndarray, data: ImageData) -> np.ndarray:
         """One-hot labels, or the labels themselves for a loss that wants them (KerasTuner has both kinds of spaces)."""
         loss = self.model.loss
-        name = loss if isinstance(loss, str) else getattr(loss, "name", "")
-        return labels if "sparse" in str(name) else keras.utils.to_categorical(labels, len(data.class_names))
+        name = loss if isinstance(loss, str) else f"{type(loss).__name__} {getattr(loss, '__name__', '')}"
+        return labels if "sparse" in name.lower() else keras.utils.to_categorical(labels, len(data.class_names))
 
 
 @contextmanager
@@ -105,7 +116,15 @@ def _failures(what: str) -> Iterator[None]:
         yield
     except Exception as error:
         traceback.print_exc()
-        text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM" in text:
-            raise TrialFailure(f"out of memory: {text[:200]}") from error
-        raise TrialFailure(f"{what}: {type(error).__name__}: {text[:300]}") from error
+        text = _first_words(error)
+        kind = type(error).__name__
+        if isinstance(error, MemoryError) or kind == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in str(error):
+            raise TrialFailure(f"out of memory: {text}") from error
+        raise TrialFailure(f"{what}: {kind}: {text}") from error
+
+
+def _first_words(error: Exception) -> str:
+    """The first line that says something; TensorFlow begins with where in its graph it happened."""
+    lines = (line.strip() for line in str(error).splitlines())
+    empty = ("Graph execution error", "Detected at node", "File ", "<stack")
+    return next((line for line in lines if line and not line.startswith(empty)), "")[:300]

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from results.best_models import BestModels
 from results.paths import RunPaths
 from results.records import TrialRecord, TrialState, read_study, read_trials
 
@@ -161,5 +162,17 @@ def test_a_time_budget_ends_the_search(folder: Path) -> None:
     trials = read_trials(paths)
     assert 1 <= len(trials) <= 4
     assert {trial.state for trial in trials} == {TrialState.STOPPED}
+    for kept in BestModels(paths.best).ranked():  # and no model is kept of an epoch that is not recorded
+        assert trials[kept.trial].epochs[kept.epoch - 1].val_accuracy == kept.val_accuracy
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(paths.journal)))
     assert all(trial.state.is_finished() for trial in optuna.load_study(study_name="brief", storage=storage).trials)
+
+
+def test_a_process_that_cannot_prepare_is_told_of_and_its_log_kept(folder: Path) -> None:
+    """A training library that is not installed; the log says so."""
+    command = [sys.executable, str(ROOT / "scripts" / "search.py"), "--space", "custom_cnn", "--data", "digits"]
+    done = subprocess.run([*command, "--name", "unprepared", "--no-dashboard"], cwd=folder, text=True,
+                          capture_output=True, env=os.environ | {"KERAS_BACKEND": "no_such_backend"})  # fmt: skip
+    assert done.returncode == 1
+    assert "the search did not start; " in done.stderr
+    assert "no_such_backend" in (folder / "runs" / "unprepared" / "search.log").read_text()

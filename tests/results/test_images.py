@@ -69,3 +69,12 @@ def test_what_does_not_decode_is_named(tmp_path: Path, content: bytes) -> None:
         decode(tmp_path / "broken.png", 8)
     with pytest.raises(Undecodable, match=r"missing.png: No such file"):
         decode(tmp_path / "missing.png", 8)
+
+
+def test_the_size_is_read_without_the_pixels(tmp_path: Path) -> None:
+    """A file whose pixels are gone still tells its size, in all formats but WebP."""
+    for suffix in ("png", "jpg", "gif", "bmp"):
+        file = tmp_path / f"image.{suffix}"
+        Image.effect_noise((640, 480), 90).convert("RGB").save(file)
+        file.write_bytes(file.read_bytes()[:2000])
+        assert dimensions(file) == (640, 480), suffix

@@ -26,7 +26,7 @@ def training(data: ImageData, policy: str = "float32", **given: Any) -> Training
 class Other(keras_tuner.HyperModel):
     """A user's space: its loss, metrics and behaviour are given."""
 
-    def __init__(self, loss: str = "sparse_categorical_crossentropy", metrics: tuple[str, ...] = ("accuracy",)) -> None:
+    def __init__(self, loss: Any = "sparse_categorical_crossentropy", metrics: tuple[str, ...] = ("accuracy",)) -> None:
         super().__init__()
         self.loss, self.metrics = loss, metrics
 
@@ -70,6 +70,25 @@ def test_a_users_fit_is_used(two_colours: ImageData) -> None:
     assert int(one.model.optimizer.iterations) == 1
 
 
+def test_a_sparse_loss_is_known_by_its_kind_and_not_by_its_name(two_colours: ImageData) -> None:
+    for loss in (
+        keras.losses.sparse_categorical_crossentropy,
+        keras.losses.SparseCategoricalCrossentropy(name="ce"),
+        keras.losses.CategoricalCrossentropy(name="sparse"),
+    ):
+        assert Training(Other(loss), {}, two_colours, seed=0).run_epoch()["epoch"] == 1
+
+
+def test_a_users_fit_may_choose_the_declared_batch_size_itself(two_colours: ImageData) -> None:
+    class Choosing(Other):
+        def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+            return model.fit(*args, batch_size=hp.get("batch_size"), **kwargs)
+
+    one = Training(Choosing(), {"batch_size": 20}, two_colours, seed=0)
+    one.run_epoch()
+    assert int(one.model.optimizer.iterations) == 2
+
+
 def test_divergence_is_a_failure_with_its_reason(two_colours: ImageData) -> None:
     class Diverging(Other):
         def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
@@ -99,6 +118,27 @@ def test_memory_that_runs_out_is_called_so(two_colours: ImageData) -> None:
 
     with pytest.raises(TrialFailure, match="^out of memory: cannot allocate"):
         Training(Greedy(), {}, two_colours, seed=0).run_epoch()
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="how TensorFlow words it")
+def test_tensorflows_own_lack_of_memory_is_called_so(two_colours: ImageData) -> None:
+    class Huge(Other):
+        def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+            pixels = keras.Input((16, 16, 3))
+            rows = keras.layers.Flatten()(pixels)[:, :1]
+            wide = keras.ops.matmul(rows[..., None], keras.ops.ones((1, 2**44), dtype="bool"))
+            model = keras.Model(pixels, keras.layers.Dense(2)(keras.ops.mean(wide, axis=-1)))
+            model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+            return model
+
+    with pytest.raises(TrialFailure, match="^out of memory: .*[a-z]"):
+        Training(Huge(), {}, two_colours, seed=0).run_epoch()
+
+
+def test_a_model_that_cannot_be_saved_is_a_failure(two_colours: ImageData, tmp_path: Path) -> None:
+    one = training(two_colours)
+    with pytest.raises(TrialFailure, match="the model cannot be saved: "):
+        one.save_model(tmp_path / "no such folder" / "model.keras")
 
 
 def test_a_model_without_accuracy_says_what_is_missing(two_colours: ImageData) -> None:
