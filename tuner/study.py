@@ -24,9 +24,9 @@ def run_study(config: StudyConfig) -> RunPaths:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
     with _new_run(config.paths), redirected(config.paths.log) as terminal, Preparer() as preparer:
-        print(f"Run {config.paths.name} in {config.paths.root}", file=terminal, flush=True)
         _check_early(config)
         data = _load(config)
+        print(f"Run {config.paths.name} in {config.paths.root}", file=terminal, flush=True)
         print(data.summary(), file=terminal, flush=True)
         preparer.send(_request(config, data))
         # Imported here, because importing Ray takes seconds and what was wrong so far needs none of it.
