@@ -3,35 +3,44 @@
 from pathlib import Path
 from typing import Annotated as A
 
-from typer import Option, Typer
+from typer import Exit, Option, Typer
 
 from search_spaces.errors import reported
+from search_spaces.recipes import RECIPES
+
+
+def print_recipes(is_asked: bool) -> None:
+    """Show the known systems and end."""
+    if is_asked:
+        print("\n\n".join(map(str, RECIPES.values())))
+        raise Exit
 
 
 def main(
     space: A[
-        str, Option(help="What to search: finetune, custom_cnn, or PACKAGE.MODULE:CLASS (a KerasTuner HyperModel).")
+        str,
+        Option(help="finetune, custom_cnn, or PACKAGE.MODULE:NAME: a KerasTuner HyperModel or a function build(hp)."),
     ] = "finetune",
     data: A[
         str, Option(help="cifar10, digits, or a folder with a subfolder a class (or train/, val/, test/ of such).")
     ] = "cifar10",
     image_size: A[
-        int | None,
-        Option(help="Side in pixels of images. Default: their own if all are squares of one size, else 96."),
+        int | None, Option(help="Side in pixels of images. Default: their own if all are squares of one size, else 96.")
     ] = None,
-    strict: A[
-        bool, Option("--strict", help="An image that does not decode is an error instead of being skipped.")
-    ] = False,
-    weights: A[
-        str, Option(help="Of the backbones: imagenet, none, a file, or a folder of <backbone>.weights.h5.")
-    ] = "imagenet",
-    backbones: A[
-        str, Option(help="Which backbones finetune may choose, separated by commas.")
-    ] = "mobilenet,mobilenet_v2,resnet50,vgg16",
+    strict: A[bool, Option("--strict", help="An image that does not decode is an error, not skipped.")] = False,
+    weights: A[str, Option(help="imagenet, none, a file, or a folder of <backbone>.weights.h5.")] = "imagenet",
+    backbones: A[str | None, Option(help="Those that finetune may choose: A,B. Default: all that can be had.")] = None,
     trials: A[int, Option(help="Number of configurations to try.")] = 20,
     max_epochs: A[int, Option(help="Epochs of a trial that is not stopped early.")] = 20,
     time_budget: A[str | None, Option(help="End the search after this long: 90s, 30m, 1.5h, 2d.")] = None,
+    recipes: A[str, Option(help="Known systems to try first: A,B or all; they count among --trials.")] = "",
+    list_recipes: A[
+        bool, Option("--list-recipes", callback=print_recipes, is_eager=True, help="Show the known systems and end.")
+    ] = False,
     configs: A[Path | None, Option(help="JSON list of configurations to try first; they count among --trials.")] = None,
+    fix: A[
+        list[str] | None, Option(metavar="NAME=VALUE", help="Keep a hyperparameter at one value; may be repeated.")
+    ] = None,
     scheduler: A[str, Option(help="asha stops weak trials early; none trains all to the end.")] = "asha",
     grace_epochs: A[int, Option(help="Epochs before ASHA may stop a trial: its first rung.")] = 1,
     reduction_factor: A[float, Option(help="ASHA lets about one in this many go on from each rung.")] = 3.0,
@@ -46,19 +55,18 @@ def main(
     seed: A[int, Option(help="Draws splits, configurations and weights.")] = 0,
     name: A[str | None, Option(help="Of the run. Default: the space and the time.")] = None,
     storage: A[Path, Option(help="Folder of runs.")] = Path("runs"),
-    address: A[
-        str | None, Option(help="Of a running Ray cluster, such as auto or HOST:PORT. Default: start Ray here.")
-    ] = None,
+    address: A[str | None, Option(help="Of a running Ray cluster: auto or HOST:PORT. Default: start Ray here.")] = None,
     dashboard: A[bool, Option("--dashboard/--no-dashboard", help="Start Ray's dashboard on 127.0.0.1.")] = True,
 ) -> None:
     """Search for the best image classifier: Ray Tune schedules Optuna-guided Keras trials, ASHA stops the weak ones."""
-    options = locals()
+    options = {option: value for option, value in locals().items() if option != "list_recipes"}
     with reported():
         from results.summary import print_summary
-        from tuner.config import StudyConfig, seconds
+        from tuner.config import StudyConfig, names, seconds, settings
         from tuner.study import run_study
 
-        options["backbones"] = tuple(filter(None, backbones.replace(" ", "").split(",")))
+        options |= {"recipes": names(recipes), "fix": settings(fix or ())}
+        options["backbones"] = None if backbones is None else names(backbones)
         options["time_budget"] = None if time_budget is None else seconds(time_budget)
         print_summary(run_study(StudyConfig(**options)))
 

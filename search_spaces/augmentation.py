@@ -5,15 +5,33 @@ from typing import Any
 import keras
 import keras_tuner
 
+PIXEL_RANGE = (0, 255)
+
 
 def declare(hp: keras_tuner.HyperParameters) -> None:
-    """`augmentation`: none, or light (horizontal flip and shifts of up to a tenth)."""
-    hp.Choice("augmentation", ["none", "light"], default="none")
+    """`augmentation` and how strong it is.
+
+    light flips horizontally and shifts; standard also rotates, zooms and changes the contrast, each by a share of up to
+    `augmentation_strength` (of the side, of a full turn, of the size, of the contrast); randaugment draws two of
+    Keras's operations an image (Cubuk et al. 2020, arXiv:1909.13719) at that magnitude.
+    """
+    hp.Choice("augmentation", ["none", "light", "standard", "randaugment"], default="none")
+    with hp.conditional_scope("augmentation", ["light", "standard", "randaugment"]):
+        hp.Float("augmentation_strength", 0.05, 0.3, step=0.05, default=0.1)
 
 
 def apply(hp: keras_tuner.HyperParameters, pixels: Any) -> Any:
     """The pixels after the augmentation that `hp` asks for. float32, so that 0..255 keeps its precision."""
-    if hp.get("augmentation") == "light":
-        pixels = keras.layers.RandomFlip("horizontal", dtype="float32")(pixels)
-        pixels = keras.layers.RandomTranslation(0.1, 0.1, dtype="float32")(pixels)
-    return pixels
+    kind = hp.get("augmentation")
+    if kind == "none":
+        return pixels
+    share = hp.get("augmentation_strength")
+    if kind == "randaugment":
+        return keras.layers.RandAugment(PIXEL_RANGE, num_ops=2, factor=share, dtype="float32")(pixels)
+    x = keras.layers.RandomFlip("horizontal", dtype="float32")(pixels)
+    x = keras.layers.RandomTranslation(share, share, dtype="float32")(x)
+    if kind == "standard":
+        x = keras.layers.RandomRotation(share, dtype="float32")(x)
+        x = keras.layers.RandomZoom(share, dtype="float32")(x)
+        x = keras.layers.RandomContrast(share, value_range=PIXEL_RANGE, dtype="float32")(x)
+    return x

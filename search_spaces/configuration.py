@@ -3,11 +3,12 @@
 The same dict searches, retrains, reports and exports. It holds the active hyperparameters only.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.errors import UserError
-from search_spaces.hyperparameter import Hyperparameter, Value
+from search_spaces.hyperparameter import Choices, Hyperparameter, Value
 
 Configuration = dict[str, Value]
 
@@ -21,7 +22,7 @@ def complete(space: Sequence[Hyperparameter], partial: Mapping[str, Any]) -> Con
     names = {hyperparameter.name for hyperparameter in space}
     for name in partial:
         if name not in names:
-            raise UserError(f"unknown hyperparameter {name!r}; this space has {', '.join(sorted(names))}")
+            raise UserError(f"unknown hyperparameter {name!r}; this space has {_names(space)}")
     values: Configuration = {}
     for hyperparameter in space:
         if hyperparameter.is_active(values):
@@ -44,6 +45,32 @@ def _checked(hyperparameter: Hyperparameter, partial: Mapping[str, Any]) -> Valu
 def _conditions(space: Sequence[Hyperparameter], name: str) -> str:
     branches = (hyperparameter.conditions for hyperparameter in space if hyperparameter.name == name)
     return " or ".join(" and ".join(map(str, conditions)) for conditions in branches)
+
+
+def fixed(space: Sequence[Hyperparameter], settings: Mapping[str, Any]) -> tuple[Hyperparameter, ...]:
+    """The space with some hyperparameters fixed to one value, wherever they are active.
+
+    Raises:
+        UserError: a name that the space does not have, or a value that it allows in none of its branches.
+    """
+    for name, value in settings.items():
+        rules = [one.allowed for one in space if one.name == name]
+        if not rules:
+            raise UserError(f"--fix {name}: unknown hyperparameter; this space has {_names(space)}")
+        if all(rule.nearest(value) is None for rule in rules):
+            raise UserError(f"--fix {name}={value}: must be {' or '.join(map(str, dict.fromkeys(rules)))}")
+    return tuple(_fixed(one, settings[one.name]) if one.name in settings else one for one in space)
+
+
+def _fixed(hyperparameter: Hyperparameter, value: Any) -> Hyperparameter:
+    nearest = hyperparameter.allowed.nearest(value)
+    if nearest is None:  # another branch has the value, this one goes on varying
+        return hyperparameter
+    return dataclasses.replace(hyperparameter, allowed=Choices((nearest,)), default=nearest)
+
+
+def _names(space: Sequence[Hyperparameter]) -> str:
+    return ", ".join(sorted({hyperparameter.name for hyperparameter in space}))
 
 
 def one_line(configuration: Mapping[str, Value]) -> str:

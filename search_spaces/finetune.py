@@ -1,23 +1,26 @@
-"""A pre-trained backbone, a new head, and how many of the backbone's layers thaw."""
+"""A pre-trained backbone, a new head, and how many of the backbone's layers thaw, and when."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import keras_tuner
 
-from search_spaces import augmentation, heads, optimization
+from search_spaces import augmentation, heads, mixing, optimization
 from search_spaces.backbones import BACKBONES, Backbone
 from search_spaces.space import SearchSpace
 from search_spaces.task import Task
 
-IMAGE_SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
-LARGEST_ENLARGEMENT = 3
-"""Images are enlarged at most this much: pre-trained filters want larger objects, but no detail comes with size."""
-PREFERRED_SIZE = 96
+MOST_WARMUP = 5
 
 
 class FineTune(SearchSpace):
-    """Transfer from the backbones named in `weights` (backbone -> "imagenet", a weights file, or None)."""
+    """Transfer from the backbones named in `weights` (backbone -> "imagenet", a weights file, or None).
+
+    The head alone trains for `warmup_epochs`; then the backbone's last `unfrozen_layers` thaw, at once or, under
+    `gradual_thaw`, a block an epoch from the output end (Howard & Ruder 2018, arXiv:1801.06146).
+    """
+
+    not_drawn = frozenset({"early_stopping", "input_scaling"})
 
     def __init__(self, task: Task, weights: Mapping[str, str | None]) -> None:
         super().__init__(task)
@@ -25,25 +28,40 @@ class FineTune(SearchSpace):
 
     def declare(self, hp: keras_tuner.HyperParameters) -> None:
         names = list(self.weights)
-        sizes = image_sizes(self.task.image_size)
         hp.Choice("backbone", names, default=names[0])
-        hp.Choice(
-            "image_size", sizes, default=max(size for size in sizes if size <= PREFERRED_SIZE or size == sizes[0])
-        )
+        self._declare_image_size(hp, names)
         for name in names:
             with hp.conditional_scope("backbone", [name]):
                 self._declare_thaw(hp, BACKBONES[name])
-        heads.declare_dropout(hp)
+        hp.Choice("head", ["dense", "conv_stack"], default="dense")
+        with hp.conditional_scope("head", ["conv_stack"]):
+            heads.declare_conv_stack(hp)
+            hp.Choice("pooling", ["flatten", "average"], default="average")
+        heads.declare(hp)
+        hp.Choice("input_scaling", ["own", "unit"], default="own")
         augmentation.declare(hp)
+        mixing.declare(hp)
         optimization.declare(hp, self.task)
+
+    def _declare_image_size(self, hp: keras_tuner.HyperParameters, names: Sequence[str]) -> None:
+        """Backbones that take the same sizes share the hyperparameter, so that what is learnt of it is shared."""
+        alike: dict[tuple[int, ...], list[str]] = {}
+        for name in names:
+            alike.setdefault((*BACKBONES[name].image_sizes(self.task.image_size),), []).append(name)
+        for sizes, group in alike.items():
+            preferred = BACKBONES[group[0]].preferred_size
+            default = max(size for size in sizes if size <= preferred or size == sizes[0])
+            with hp.conditional_scope("backbone", group):
+                hp.Choice("image_size", list(sizes), default=default)
 
     def _declare_thaw(self, hp: keras_tuner.HyperParameters, backbone: Backbone) -> None:
         hp.Int("unfrozen_layers", 0, backbone.layers, default=0)
-        hp.Choice("dense_units", [0, 64, 128, 256, 512, 1024], default=128)
         with hp.conditional_scope("unfrozen_layers", list(range(1, backbone.layers + 1))):
             hp.Float("backbone_lr_ratio", 0.01, 1.0, sampling="log", default=0.1)
             if backbone.batch_norm:
                 hp.Boolean("freeze_batch_norm", default=True)
+            hp.Int("warmup_epochs", 0, MOST_WARMUP, default=0)
+            hp.Boolean("gradual_thaw", default=False)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         self.declare(hp)
@@ -52,24 +70,45 @@ class FineTune(SearchSpace):
         x = augmentation.apply(hp, pixels)
         if hp.get("image_size") != self.task.image_size:
             x = keras.layers.Resizing(hp.get("image_size"), hp.get("image_size"), dtype="float32")(x)
-        network = backbone.build(x, self.weights[backbone.name])
-        thawed = thaw(
-            network.layers[-backbone.layers :],
-            hp.get("unfrozen_layers"),
-            "freeze_batch_norm" in hp and hp.get("freeze_batch_norm"),
+        features = backbone.build(x, self.weights[backbone.name], hp.get("input_scaling")).output
+        has_stack = hp.get("head") == "conv_stack"
+        pooled = heads.pool(
+            heads.conv_stack(hp, features) if has_stack else features, hp.get("pooling") if has_stack else "average"
         )
-        units = [hp.get("dense_units")] if hp.get("dense_units") else []
-        features = heads.pool(network.output, "average")
-        model = keras.Model(pixels, heads.classify(features, units, hp.get("dropout"), self.task.classes))
-        slow = [variable for layer in thawed for variable in layer.trainable_variables]
-        optimization.compile_model(hp, model, self.task, slow, hp.get("backbone_lr_ratio") if slow else 1.0)
+        model = keras.Model(pixels, heads.classify(hp, pooled, self.task.classes))
+        self.begin_stage(hp, model, 0)
         return model
 
+    def stages(self, hp: keras_tuner.HyperParameters) -> Sequence[int]:
+        return [epoch for epoch, _ in self._plan(hp)]
 
-def image_sizes(own: int) -> list[int]:
-    """Sizes at which backbones may see images of side `own`: from about their own to three times it, 32 to 224."""
-    sizes = [size for size in IMAGE_SIZES if own <= size <= own * LARGEST_ENLARGEMENT]
-    return sizes or [IMAGE_SIZES[0] if own < IMAGE_SIZES[0] else IMAGE_SIZES[-1]]
+    def begin_stage(self, hp: keras_tuner.HyperParameters, model: keras.Model, stage: int) -> None:
+        epoch, count = self._plan(hp)[stage]
+        freeze_batch_norm = count > 0 and BACKBONES[hp.get("backbone")].batch_norm and hp.get("freeze_batch_norm")
+        thawed = thaw(backbone_layers(model, BACKBONES[hp.get("backbone")]), count, freeze_batch_norm)
+        slow = [variable for layer in thawed for variable in layer.trainable_variables]
+        ratio = hp.get("backbone_lr_ratio") if slow else 1.0
+        optimization.compile_model(hp, model, self.task, epoch, slow, ratio)
+
+    def _plan(self, hp: keras_tuner.HyperParameters) -> list[tuple[int, int]]:
+        """Each stage's first epoch, and how many layers of the backbone train from then on."""
+        unfrozen = hp.get("unfrozen_layers")
+        if not unfrozen:
+            return [(0, 0)]
+        counts = [unfrozen]
+        if hp.get("gradual_thaw"):
+            counts = [count for count in BACKBONES[hp.get("backbone")].blocks if count < unfrozen] + counts
+        warmup = hp.get("warmup_epochs")
+        if warmup >= self.task.max_epochs:
+            return [(0, 0)]
+        counts = counts[-(self.task.max_epochs - warmup) :]  # all are thawed in the last epoch at the latest
+        return [(0, 0)] * (warmup > 0) + [(warmup + number, count) for number, count in enumerate(counts)]
+
+
+def backbone_layers(model: keras.Model, backbone: Backbone) -> list[keras.layers.Layer]:
+    """The layers of a built model that are its backbone's: those in front of the head."""
+    end = next(index for index, layer in enumerate(model.layers) if layer.name in ("features", "stack1_conv1"))
+    return model.layers[end - backbone.layers : end]
 
 
 def thaw(layers: list[keras.layers.Layer], count: int, freeze_batch_norm: bool) -> list[keras.layers.Layer]:

@@ -79,6 +79,8 @@ class Hyperparameter:
     """As text it is the rule in words."""
     default: Value
     conditions: tuple[Condition, ...] = ()
+    drawn: bool = True
+    """Whether a search varies it; else it keeps its default wherever a given configuration does not set it."""
 
     def is_active(self, values: Mapping[str, Value]) -> bool:
         """Whether all conditions hold under the values of the hyperparameters declared before."""

@@ -1,4 +1,4 @@
-"""Spaces by name: "custom_cnn", "finetune" or "PACKAGE.MODULE:CLASS". Model code is imported on demand."""
+"""Spaces by name: "custom_cnn", "finetune" or a user's own "PACKAGE.MODULE:NAME". Model code is imported on demand."""
 
 from __future__ import annotations
 
@@ -33,12 +33,17 @@ class SpaceSpec:
     """The user's working folder: a class of theirs may be in it."""
 
     def create(self) -> keras_tuner.HyperModel:
-        """The space, constructed with what its constructor names: `task`, `weights`, `input_shape`, `classes`, or none.
+        """The space: a HyperModel, or a function `build(hp)` made into one.
+
+        A class is constructed with what its constructor names: `task`, `weights`, `input_shape`, `classes`, or none.
 
         Raises:
-            UserError: no such space, a class that is no HyperModel, or a constructor that needs something else.
+            UserError: no such space, something that is no HyperModel, or a constructor that needs something else.
         """
-        space_class = _find(self.name, self.folder)
+        found = _find(self.name, self.folder)
+        return self._constructed(found) if inspect.isclass(found) else _hypermodel(found)
+
+    def _constructed(self, space_class: type[keras_tuner.HyperModel]) -> keras_tuner.HyperModel:
         offered: dict[str, Any] = {
             "task": self.task,
             "weights": self.weights,
@@ -61,18 +66,26 @@ def _is_required(parameter: inspect.Parameter) -> bool:
     return parameter.default is parameter.empty and not takes_any
 
 
-def _find(name: str, folder: str) -> type[keras_tuner.HyperModel]:
+def _hypermodel(found: Any) -> keras_tuner.HyperModel:
+    """What KerasTuner's own tuners take: a HyperModel, or a function from hyperparameters to a model."""
+    from keras_tuner.engine.hypermodel import get_hypermodel
+
+    return get_hypermodel(found)
+
+
+def _find(name: str, folder: str) -> Any:
     import keras_tuner
 
     module_name, colon, class_name = SPACES.get(name, name).partition(":")
     if not colon or not module_name or not class_name:
-        raise UserError(f"--space {name} is unknown: use {', '.join(SPACES)} or PACKAGE.MODULE:CLASS")
+        raise UserError(f"--space {name} is unknown: use {', '.join(SPACES)} or PACKAGE.MODULE:NAME")
     if folder not in sys.path:  # a script's own folder is on the path, the user's working folder is not
         sys.path.append(folder)
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
         raise UserError(f"--space {name} cannot be imported: {error}") from error
-    if not (inspect.isclass(found) and issubclass(found, keras_tuner.HyperModel)):
-        raise UserError(f"--space {name} is no subclass of keras_tuner.HyperModel")
+    is_class = inspect.isclass(found) and issubclass(found, keras_tuner.HyperModel)
+    if not (is_class or inspect.isfunction(found) or isinstance(found, keras_tuner.HyperModel)):
+        raise UserError(f"--space {name} is no keras_tuner.HyperModel and no function build(hp)")
     return found

@@ -5,12 +5,14 @@ import datetime
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from results.paths import RunPaths
 from search_spaces.errors import UserError
+from search_spaces.hyperparameter import Value
 
 SCHEDULERS = ("asha", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -29,12 +31,15 @@ class StudyConfig:
     image_size: int | None = None
     strict: bool = False
     weights: str = "imagenet"
-    backbones: tuple[str, ...] = ("mobilenet", "mobilenet_v2", "resnet50", "vgg16")
+    backbones: tuple[str, ...] | None = None
+    """None: all whose weights can be had."""
     trials: int = 20
     max_epochs: int = 20
     time_budget: float | None = None
     """Seconds."""
+    recipes: tuple[str, ...] = ()
     configs: Path | None = None
+    fix: Mapping[str, Value] = field(default_factory=dict)
     scheduler: str = "asha"
     grace_epochs: int = 1
     reduction_factor: float = 3.0
@@ -101,6 +106,34 @@ def seconds(text: str) -> float:
     if not match:
         raise UserError(f"--time-budget {text!r} must be a number and a unit: 90s, 30m, 1.5h or 2d")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names separated by commas."""
+    return tuple(filter(None, text.replace(" ", "").split(",")))
+
+
+def settings(texts: Sequence[str]) -> dict[str, Value]:
+    """What --fix says, as in `blocks=3`: numbers, true and false as JSON has them, everything else as text.
+
+    Raises:
+        UserError: a text without a name or a value.
+    """
+    found: dict[str, Value] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UserError(f"--fix {text!r} must be NAME=VALUE, such as --fix augmentation=standard")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> Value:
+    try:
+        value = json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
 
 
 def read_configurations(file: Path) -> list[dict[str, Any]]:

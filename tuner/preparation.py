@@ -27,6 +27,8 @@ class Request:
     space: str
     task: Task
     backbones: tuple[str, ...]
+    needs_all: bool
+    """Whether a backbone whose weights cannot be had is an error; else it is left out."""
     weights: str
     folder: str
     """The user's working folder."""
@@ -40,6 +42,8 @@ class Preparation:
     hyperparameters: tuple[Hyperparameter, ...]
     backend: str
     """Keras's, such as "tensorflow"."""
+    left_out: tuple[str, ...] = ()
+    """Backbones whose ImageNet weights cannot be had."""
 
 
 class Preparer:
@@ -89,36 +93,49 @@ def prepare(request: Request) -> Preparation:
     """
     import keras
 
+    weights, left_out = load_weights(request)
+    spec = SpaceSpec(request.space, request.task, weights, request.folder)
+    hyperparameters = _hyperparameters(spec)
+    if not hyperparameters:
+        raise UserError(
+            f"--space {request.space} declares no hyperparameter, so there is nothing to search: "
+            "its build(hp) must ask hp for a value, as in hp.Float('learning_rate', 1e-4, 1e-2, sampling='log')"
+        )
+    return Preparation(spec, tuple(hyperparameters), keras.config.backend(), left_out)
+
+
+def _hyperparameters(spec: SpaceSpec) -> list[Hyperparameter]:
     from search_spaces.discovery import declared, discovered
 
-    spec = SpaceSpec(
-        request.space, request.task, load_weights(request.space, request.backbones, request.weights), request.folder
-    )
     space = spec.create()
     if hasattr(space, "declare"):
-        return Preparation(spec, tuple(declared(space)), keras.config.backend())
+        return declared(space)
     try:
-        return Preparation(spec, tuple(discovered(space)), keras.config.backend())
+        return discovered(space)
     except Exception as error:
-        text = f"--space {request.space}: a model of it cannot be built: {type(error).__name__}: {error}"
+        text = f"--space {spec.name}: a model of it cannot be built: {type(error).__name__}: {error}"
         raise UserError(text) from error
 
 
-def load_weights(space: str, backbones: tuple[str, ...], weights: str) -> dict[str, str | None]:
-    """Where each backbone of the study has its weights from, all of them loaded once to see that they fit.
+def load_weights(request: Request) -> tuple[dict[str, str | None], tuple[str, ...]]:
+    """Where each backbone of the study has its weights from, and those left out because theirs cannot be had.
+
+    All are loaded once to see that they fit.
 
     Raises:
-        Unavailable: ImageNet weights that are neither cached nor downloadable.
+        Unavailable: ImageNet weights that are neither cached nor downloadable, of a needed backbone or of all.
         UserError: an unknown backbone, no such file, or weights of another architecture.
     """
-    if space != "finetune":
-        return {}
-    from search_spaces.backbones import check_names, check_weights, find_weights
+    if request.space != "finetune":
+        return {}, ()
+    from search_spaces.backbones import check_names, find_weights, unavailable, without_weights
 
-    check_names(backbones)
-    found = find_weights(weights, backbones)
-    check_weights(found)
-    return found
+    check_names(request.backbones)
+    found = find_weights(request.weights, request.backbones)
+    missing = without_weights(found)
+    if missing and (request.needs_all or len(missing) == len(found)):
+        raise unavailable(missing)
+    return {name: source for name, source in found.items() if name not in missing}, missing
 
 
 def serve() -> None:

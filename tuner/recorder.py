@@ -44,14 +44,14 @@ class Recorder(tune.Callback):
         record = self.trials[trial.config["trial"]]
         if "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])
-        else:
+        elif not result.get("ended"):
             self._add_epoch(record, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         record = self.trials[trial.config["trial"]]
         if record.state is TrialState.RUNNING:
-            full = len(record.epochs) >= self._max_epochs
-            self._end(record, TrialState.DONE if full else TrialState.STOPPED)
+            is_done = len(record.epochs) >= self._max_epochs or trial.last_result.get("ended")
+            self._end(record, TrialState.DONE if is_done else TrialState.STOPPED)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         number = trial.config["trial"]

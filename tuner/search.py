@@ -7,7 +7,6 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -16,11 +15,10 @@ from ray import tune
 
 from results.paths import trial_name
 from results.records import StudyRecord, write
-from search_spaces.configuration import Configuration, complete
-from search_spaces.errors import UserError
-from search_spaces.hyperparameter import Hyperparameter
-from tuner.config import StudyConfig, read_configurations
+from search_spaces.configuration import fixed
+from tuner.config import StudyConfig
 from tuner.datasets import ImageData
+from tuner.first_trials import first_configurations
 from tuner.monitor import Monitor
 from tuner.preparation import Preparation
 from tuner.recorder import Recorder
@@ -41,11 +39,12 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     resources = share_out(
         ray.cluster_resources(), config.cpus_per_trial, config.gpus_per_trial, config.concurrency, config.trials
     )
-    first = _first(config, preparation.hyperparameters)
+    hyperparameters = fixed(preparation.hyperparameters, config.fix)
+    first = first_configurations(config, hyperparameters, terminal)
     write(config.paths.study, _record(config, data, preparation, resources))
     searcher = StudySearcher(
         create_study(config.paths.journal, config.paths.name, config.seed),
-        preparation.hyperparameters,
+        hyperparameters,
         first,
         config.max_epochs,
         resources.concurrency,
@@ -53,24 +52,6 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     policy = dtype_policy(config.precision, resources.gpus)
     settings = TrialSettings(preparation.spec, config.seed, config.max_epochs, policy, resources, config.paths.best)
     _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)
-
-
-def _first(config: StudyConfig, hyperparameters: Sequence[Hyperparameter]) -> list[Configuration]:
-    if config.configs is None:  # as KerasTuner does: the space's author chose the defaults because they work
-        return [complete(hyperparameters, {})]
-    given = read_configurations(config.configs)
-    if len(given) > config.trials:
-        raise UserError(
-            f"--configs {config.configs} has {len(given)} configurations but --trials is {config.trials}: "
-            "they count among the trials, so ask for at least as many"
-        )
-    first = []
-    for number, partial in enumerate(given, start=1):
-        try:
-            first.append(complete(hyperparameters, partial))
-        except UserError as error:
-            raise UserError(f"--configs {config.configs}, configuration {number}: {error}") from error
-    return first
 
 
 def _run_trials(

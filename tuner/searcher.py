@@ -28,8 +28,9 @@ def create_study(journal: Path, name: str, seed: int) -> optuna.Study:
 class StudySearcher(Searcher):
     """Suggests configurations, at most `concurrency` at a time so that none is chosen before its slot is free.
 
-    A trial that trained to the end is COMPLETE with its best validation accuracy, one that the scheduler stopped is
-    PRUNED, one that failed is FAIL with the reason as a user attribute; each epoch is an intermediate value.
+    A trial that trained to the end, or ended by itself, is COMPLETE with its best validation accuracy, one that the
+    scheduler stopped is PRUNED, one that failed is FAIL with the reason as a user attribute; each epoch is an
+    intermediate value.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class StudySearcher(Searcher):
         self._running: dict[str, optuna.Trial] = {}
         self._accuracies: dict[str, dict[int, float]] = {}
         for configuration in first:
-            study.enqueue_trial(self._suggestions.parameters(configuration))
+            self._suggestions.enqueue(study, configuration)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if len(self._running) >= self._concurrency:
@@ -79,7 +80,7 @@ class StudySearcher(Searcher):
         if reason or not accuracies:
             trial.set_user_attr("failure", reason or "ended before its first epoch")
             self._study.tell(trial, state=TrialState.FAIL)
-        elif max(accuracies) >= self._max_epochs:
+        elif max(accuracies) >= self._max_epochs or (result or {}).get("ended"):
             self._study.tell(trial, max(accuracies.values()))
         else:
             self._study.tell(trial, state=TrialState.PRUNED)

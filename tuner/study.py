@@ -2,19 +2,21 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from results.paths import RunPaths
-from search_spaces.backbones import check_names, find_weights
+from search_spaces.backbones import check_names, find_weights, keras_cache, unseen
+from search_spaces.cifar_cnn import CLASSES
 from search_spaces.errors import Unavailable, UserError
+from search_spaces.recipes import named
 from search_spaces.task import Task
 from tuner.chatter import redirected
 from tuner.config import StudyConfig, read_configurations
 from tuner.datasets import ImageData, load
 from tuner.preparation import Preparation, Preparer, Request, load_weights
 
-WORKS = "this works now: python scripts/search.py --space custom_cnn --data digits"
+WORKS = "this works now: python scripts/search.py --space finetune --data digits"
 
 
 def run_study(config: StudyConfig) -> RunPaths:
@@ -35,7 +37,10 @@ def run_study(config: StudyConfig) -> RunPaths:
         with cluster(config, terminal):
             from tuner.search import search
 
-            search(config, data, _answer(preparer), terminal)
+            preparation = _answer(preparer)
+            if preparation.left_out:
+                print(_left_out(preparation), file=terminal, flush=True)
+            search(config, data, preparation, terminal)
     from results.report import write_report
 
     write_report(config.paths)
@@ -44,9 +49,10 @@ def run_study(config: StudyConfig) -> RunPaths:
 
 def _check_early(config: StudyConfig) -> None:
     """What can be seen before any image is read."""
-    if config.space == "finetune":
+    if config.space == "finetune" and config.backbones is not None:
         check_names(config.backbones)
         find_weights(config.weights, config.backbones)
+    named(config.recipes, config.space)
     if config.configs is not None:
         read_configurations(config.configs)
 
@@ -58,7 +64,7 @@ def _load(config: StudyConfig) -> ImageData:
     except Unavailable as error:
         missing = [error]
         try:
-            load_weights(config.space, config.backbones, config.weights)
+            load_weights(_request(config, None))
         except Unavailable as another:
             missing.append(another)
         raise UserError("\n".join([*map(str, missing), WORKS])) from error
@@ -71,9 +77,22 @@ def _answer(preparer: Preparer) -> Preparation:
         raise UserError(f"{error}\n{WORKS}") from error
 
 
-def _request(config: StudyConfig, data: ImageData) -> Request:
-    task = Task(data.image_size, len(data.class_names), len(data.train_labels), config.max_epochs)
-    return Request(config.space, task, config.backbones, config.weights, os.getcwd())
+def _left_out(preparation: Preparation) -> str:
+    return (
+        f"Backbones: {', '.join(preparation.spec.weights)}. Left out, because their ImageNet weights are neither in "
+        f"{keras_cache('models')} nor downloadable: {', '.join(preparation.left_out)}"
+    )
+
+
+def _request(config: StudyConfig, data: ImageData | None) -> Request:
+    """What the preparation has to know; without `data`, of CIFAR-10, the one source that may be out of reach."""
+    task = Task(32, 10, 50_000, config.max_epochs)
+    names: Iterable[str] = CLASSES
+    if data is not None:
+        task = Task(data.image_size, len(data.class_names), len(data.train_labels), config.max_epochs)
+        names = data.class_names
+    backbones = unseen(config.backbones, names) if config.space == "finetune" else ()
+    return Request(config.space, task, backbones, config.backbones is not None, config.weights, os.getcwd())
 
 
 @contextmanager

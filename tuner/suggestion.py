@@ -24,17 +24,26 @@ class Suggestions:
         """The next configuration: a value for each hyperparameter that is active under those before it."""
         values: Configuration = {}
         for name, hyperparameter in self._space.items():
-            if hyperparameter.is_active(values):
+            if not hyperparameter.is_active(values):
+                continue
+            if hyperparameter.drawn:
                 values[hyperparameter.name] = _suggest(trial, name, hyperparameter.allowed)
+            else:
+                values[hyperparameter.name] = trial.user_attrs.get(name, hyperparameter.default)
         return values
 
-    def parameters(self, configuration: Configuration) -> dict[str, Value]:
-        """A whole configuration as Optuna's parameters, for `study.enqueue_trial`."""
-        return {
-            name: _mirrored(hyperparameter.allowed, configuration[hyperparameter.name])
-            for name, hyperparameter in self._space.items()
-            if hyperparameter.is_active(configuration)
-        }
+    def enqueue(self, study: optuna.Study, configuration: Configuration) -> None:
+        """Have the study try a whole configuration next; what is not drawn goes along as user attributes."""
+        parameters, attributes = {}, {}
+        for name, hyperparameter in self._space.items():
+            if not hyperparameter.is_active(configuration):
+                continue
+            value = configuration[hyperparameter.name]
+            if hyperparameter.drawn:
+                parameters[name] = _mirrored(hyperparameter.allowed, value)
+            elif value != hyperparameter.default:
+                attributes[name] = value
+        study.enqueue_trial(parameters, user_attrs=attributes)
 
 
 def _suggest(trial: optuna.Trial, name: str, allowed: Choices | Range) -> Value:

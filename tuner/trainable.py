@@ -43,7 +43,7 @@ class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
 
     A result has "epoch", the training's metrics and "parameters"; or, when the trial has failed, "failure" with the
-    reason.
+    reason. A trial that ended before its last epoch, of its own accord, repeats its last result with "ended".
     """
 
     def setup(  # type: ignore[override]  # tune.with_parameters gives the rest
@@ -58,13 +58,20 @@ class WarmTrial(tune.Trainable):
         self._data = data
         self._space: keras_tuner.HyperModel | None = None
         self._training: Training | None = None
+        self._result: dict[str, Any] | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Make room for the worker's next trial; Ray has put its config into `self.config`."""
-        self._training = None
+        self.cleanup()
+        self._training = self._result = None
         if self._space is not None:
             clear_process()
         return True
+
+    def cleanup(self) -> None:
+        """End the training that waits in its thread; Ray calls this at the end of the worker too."""
+        if self._training is not None:
+            self._training.close()
 
     def step(self) -> dict[str, Any]:
         """One epoch."""
@@ -72,10 +79,19 @@ class WarmTrial(tune.Trainable):
             if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
                 self._training = self._begin()
             result = self._training.run_epoch()
+            if result is None:
+                return self._ended()
             BestModels(self._settings.best).offer(self.config["trial"], result, self._training.save_model)
         except TrialFailure as failure:
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True}
+        self._result = result
         return result | {"done": result["epoch"] >= self._settings.max_epochs}
+
+    def _ended(self) -> dict[str, Any]:
+        """Ray wants a result for each step: the last one again, marked, for a trial that ended its training itself."""
+        if self._result is None:
+            raise TrialFailure("its fit() ended without an epoch")
+        return self._result | {"ended": True, "done": True}
 
     def _begin(self) -> Training:
         if self._space is None:
@@ -83,7 +99,14 @@ class WarmTrial(tune.Trainable):
         from tuner.training import Training
 
         settings = self._settings
-        return Training(self._space, self.config["configuration"], self._data, settings.seed, settings.dtype_policy)
+        return Training(
+            self._space,
+            self.config["configuration"],
+            self._data,
+            settings.max_epochs,
+            settings.seed,
+            settings.dtype_policy,
+        )
 
     def _warm_up(self) -> keras_tuner.HyperModel:
         prepare_process(self._settings.resources)

@@ -3,30 +3,35 @@
 import math
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
 
 from search_spaces.hyperparameter import Value
-from search_spaces.space import populated
+from search_spaces.space import VALIDATION_BATCH, populated
 from tuner.datasets import ImageData
 from tuner.errors import TrialFailure
+from tuner.lockstep import Lockstep
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-VALIDATION_BATCH = 256
 
 
 class Training:
     """One configuration in training.
 
+    The space's `fit` is called once for all epochs, as KerasTuner does, so that what it does between epochs (callbacks,
+    a loop of its own) is what its author meant; it runs in a thread that waits after each epoch.
+
     Args:
         space: any KerasTuner HyperModel; its model must report "accuracy".
         configuration: the values of the space's active hyperparameters.
         data: what to train and validate on.
+        epochs: the most there will be.
         seed: of weights, shuffling, dropout and augmentation.
         dtype_policy: Keras's, such as "float32" or "mixed_bfloat16".
 
@@ -39,33 +44,33 @@ class Training:
         space: keras_tuner.HyperModel,
         configuration: Mapping[str, Value],
         data: ImageData,
+        epochs: int,
         seed: int,
         dtype_policy: str = "float32",
     ) -> None:
-        keras.config.set_dtype_policy(dtype_policy)
-        keras.utils.set_random_seed(seed)
         self.epoch = 0
-        self._space = space
-        self._hp = populated(configuration)
-        # A user's own `fit` chooses the batch size itself, as KerasTuner's guide shows it.
-        chooses = type(space).fit is not keras_tuner.HyperModel.fit
-        self._batch_size = None if chooses else configuration.get("batch_size")
+        self.model: keras.Model
+        self._space, self._configuration, self._data = space, dict(configuration), data
+        self._epochs, self._seed, self._dtype_policy = epochs, seed, dtype_policy
+        self._steps = Lockstep(self._work)
         with _failures("the model cannot be built"):
-            self.model = space.build(self._hp)
-        self._train = (data.train_images, self._targets(data.train_labels, data))
-        self._validation = (data.validation_images, self._targets(data.validation_labels, data))
+            self._steps.next()
 
-    def run_epoch(self) -> dict[str, float]:
+    def run_epoch(self) -> dict[str, float] | None:
         """Train for one more epoch and validate: "epoch", "parameters", `METRICS` and "seconds".
+
+        None when there is no further one: all are done, or the space's `fit` ended before.
 
         Raises:
             TrialFailure: the loss is no longer finite, memory ran out, or the model or its training raised.
         """
         began = time.monotonic()
         with _failures(f"epoch {self.epoch + 1} failed"):
-            history = self._fit().history
+            logs = self._steps.next()
+        if logs is None:
+            return None
         self.epoch += 1
-        metrics = {name: float(history[name][-1]) for name in METRICS if history.get(name)}
+        metrics = {name: float(logs[name]) for name in METRICS if name in logs}
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise TrialFailure(f"diverged: {name} is {value} in epoch {self.epoch}")
@@ -87,26 +92,68 @@ class Training:
             else:  # a user's subclass of keras.Model has no graph to take
                 self.model.save(path, include_optimizer=False)
 
-    def _fit(self) -> keras.callbacks.History:
-        batch_size = {"batch_size": self._batch_size, "validation_batch_size": VALIDATION_BATCH}
-        return self._space.fit(
-            self._hp,
-            self.model,
-            x=self._train[0],
-            y=self._train[1],
-            validation_data=self._validation,
-            initial_epoch=self.epoch,
-            epochs=self.epoch + 1,
-            callbacks=[keras.callbacks.TerminateOnNaN()],
-            verbose=0,
-            **(batch_size if self._batch_size else {}),
-        )
+    def close(self) -> None:
+        """End the training where it is."""
+        self._steps.close()
 
-    def _targets(self, labels: np.ndarray, data: ImageData) -> np.ndarray:
+    def _work(self, hand_over: Callable[[Mapping[str, Any]], None]) -> None:
+        """Build and hand over nothing; fit and hand over each epoch's metrics. Keras keeps its settings by thread."""
+        keras.config.set_dtype_policy(self._dtype_policy)
+        keras.utils.set_random_seed(self._seed)
+        hp = populated(self._configuration)
+        self.model = self._space.build(hp)
+        hand_over({})
+        report = _Report(hand_over)
+        result = self._space.fit(
+            hp,
+            self.model,
+            x=self._data.train_images,
+            y=self._targets(self._data.train_labels),
+            validation_data=(self._data.validation_images, self._targets(self._data.validation_labels)),
+            epochs=self._epochs,
+            callbacks=[keras.callbacks.TerminateOnNaN(), report],
+            verbose=0,
+            **self._batch_size(),
+        )
+        if not report.was_called:
+            hand_over(_final_metrics(result))
+
+    def _batch_size(self) -> dict[str, Value]:
+        """A space with a `fit` of its own chooses the batch size itself, as KerasTuner's guide shows it."""
+        if type(self._space).fit is not keras_tuner.HyperModel.fit or "batch_size" not in self._configuration:
+            return {}
+        return {"batch_size": self._configuration["batch_size"], "validation_batch_size": VALIDATION_BATCH}
+
+    def _targets(self, labels: np.ndarray) -> np.ndarray:
         """One-hot labels, or the labels themselves for a loss that wants them (KerasTuner has both kinds of spaces)."""
         loss = self.model.loss
         name = loss if isinstance(loss, str) else f"{type(loss).__name__} {getattr(loss, '__name__', '')}"
-        return labels if "sparse" in name.lower() else keras.utils.to_categorical(labels, len(data.class_names))
+        return labels if "sparse" in name.lower() else keras.utils.to_categorical(labels, len(self._data.class_names))
+
+
+class _Report(keras.callbacks.Callback):
+    """Hands over the metrics of each epoch."""
+
+    def __init__(self, hand_over: Callable[[Mapping[str, Any]], None]) -> None:
+        super().__init__()
+        self._hand_over = hand_over
+        self.was_called = False
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self.was_called = True
+        self._hand_over(dict(logs or {}))
+
+
+def _final_metrics(result: object) -> Mapping[str, Any]:
+    """What a `fit` returned that left out the callbacks it was given: KerasTuner allows a History or a dict."""
+    if isinstance(result, keras.callbacks.History):
+        return {name: values[-1] for name, values in result.history.items()}
+    if isinstance(result, Mapping):
+        return result
+    raise TrialFailure(
+        f"its fit() returned {type(result).__name__}: hand the callbacks on to model.fit(), or return its History "
+        f"or a dict with {', '.join(METRICS)}"
+    )
 
 
 @contextmanager
@@ -114,6 +161,8 @@ def _failures(what: str) -> Iterator[None]:
     """Turn whatever the model or the library raises into a TrialFailure; the traceback goes to the log."""
     try:
         yield
+    except TrialFailure:
+        raise
     except Exception as error:
         traceback.print_exc()
         text = _first_words(error)

@@ -24,7 +24,7 @@ def compiled(slow: bool = False, ratio: float = 1.0, **given: Any) -> keras.Mode
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), keras.layers.Dense(2, activation="softmax")])
     variables = model.layers[0].trainable_variables if slow else ()
-    optimization.compile_model(populated(configuration), model, TASK, variables, ratio)
+    optimization.compile_model(populated(configuration), model, TASK, 0, variables, ratio)
     return model
 
 
@@ -73,7 +73,7 @@ def test_label_smoothing_keeps_a_sure_answer_from_being_free() -> None:
     assert float(compiled(label_smoothing=0.2).loss(truth, sure)) > 0.5
 
 
-@pytest.mark.parametrize(("images", "largest"), [(20, 16), (640, 64), (50_000, 256)])
+@pytest.mark.parametrize(("images", "largest"), [(20, 16), (640, 64), (50_000, 512)])
 def test_batches_leave_an_epoch_enough_steps(images: int, largest: int) -> None:
     hp = keras_tuner.HyperParameters()
     optimization.declare(hp, Task(8, 2, images, 10))

@@ -37,10 +37,10 @@ def test_a_users_class_is_found_in_the_working_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnet", "--space resnet is unknown: use custom_cnn, finetune or PACKAGE.MODULE:CLASS"),
+        ("resnet", "--space resnet is unknown: use custom_cnn, finetune or PACKAGE.MODULE:NAME"),
         ("no_such_module_anywhere:X", "cannot be imported: No module named 'no_such_module_anywhere'"),
         ("json:Missing", "cannot be imported: .* no attribute 'Missing'"),
-        ("json:JSONDecoder", "is no subclass of keras_tuner.HyperModel"),
+        ("json:JSONDecoder", "is no keras_tuner.HyperModel and no function build"),
         ("tests.search_spaces.test_registry:Demanding", "its constructor needs colour, but only these can be given"),
     ],
 )

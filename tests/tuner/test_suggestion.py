@@ -116,7 +116,14 @@ def test_an_enqueued_configuration_is_drawn_as_it_is(data: st.DataObject, name: 
     configuration = complete(SPACES[name], data.draw(configurations(SPACES[name])))
     suggestions = Suggestions(SPACES[name])
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    study.enqueue_trial(suggestions.parameters(configuration))
+    suggestions.enqueue(study, configuration)
     trial = study.ask()
     assert suggestions.suggest(trial) == pytest.approx(configuration)
-    assert set(trial.params) == set(suggestions.parameters(configuration))
+
+
+def test_what_is_not_drawn_keeps_its_default_unless_it_is_given() -> None:
+    suggestions = Suggestions(SPACES["custom_cnn"])
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    suggestions.enqueue(study, complete(SPACES["custom_cnn"], {"early_stopping": 5}))
+    stopping = [suggestions.suggest(study.ask())["early_stopping"] for _ in range(20)]
+    assert stopping == [5] + [0] * 19

@@ -2,6 +2,7 @@
 
 import gc
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def config(trial: int, **given: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def worker(two_colours: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WarmTrial:
+def worker(two_colours: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WarmTrial]:
     # This process has computed already: TensorFlow takes no thread settings any more.
     monkeypatch.setattr("tuner.trainable.prepare_process", lambda resources: None)
     monkeypatch.setattr(gc, "freeze", lambda: None)
@@ -35,7 +36,8 @@ def worker(two_colours: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     one.config = config(0)
     settings = TrialSettings(spec, 0, TASK.max_epochs, "float32", TrialResources(1, 0, 1), tmp_path / "best")
     one.setup(one.config, settings, two_colours)
-    return one
+    yield one
+    one.cleanup()
 
 
 def next_trial(worker: WarmTrial, configuration: dict[str, Any]) -> None:
@@ -67,3 +69,15 @@ def test_no_trained_graph_outlives_its_trial(worker: WarmTrial) -> None:
         next_trial(worker, config(trial + 1, filters=16 * (1 + trial % 2)))
     graphs = [one for one in gc.get_objects() if type(one).__name__ == "FuncGraph" and "step" in one.name]
     assert graphs == []
+
+
+def test_a_trial_that_ends_by_itself_repeats_its_last_result(
+    worker: WarmTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_epoch(space: CustomCNN, hp: Any, model: Any, x: Any, y: Any, **options: Any) -> Any:
+        return model.fit(x, y, **options | {"epochs": 1})
+
+    monkeypatch.setattr(CustomCNN, "fit", one_epoch)
+    first, second = worker.step(), worker.step()
+    assert not first["done"]
+    assert second == first | {"ended": True, "done": True}

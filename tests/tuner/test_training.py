@@ -1,5 +1,6 @@
 """One configuration in training, without Ray."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,26 @@ from tuner.errors import TrialFailure
 from tuner.training import Training
 
 
+@pytest.fixture(autouse=True)
+def _ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what a test has begun: each training waits in a thread of its own, and holds its model."""
+    begun: list[Training] = []
+    begin = Training.__init__
+
+    def remembering(self: Training, *arguments: Any, **options: Any) -> None:
+        begun.append(self)
+        begin(self, *arguments, **options)
+
+    monkeypatch.setattr(Training, "__init__", remembering)
+    yield
+    for one in begun:
+        one.close()
+
+
 def training(data: ImageData, policy: str = "float32", **given: Any) -> Training:
     space = CustomCNN(Task(data.image_size, 2, len(data.train_labels), max_epochs=4))
     quick = {"blocks": 1, "convs_per_block": 1, "filters": 16, "dense_layers": 0, "learning_rate": 0.01}
-    return Training(space, complete(declared(space), quick | given), data, seed=0, dtype_policy=policy)
+    return Training(space, complete(declared(space), quick | given), data, 4, seed=0, dtype_policy=policy)
 
 
 class Other(keras_tuner.HyperModel):
@@ -48,13 +65,13 @@ def test_an_easy_task_is_learnt(two_colours: ImageData, policy: str) -> None:
 
 
 def test_a_seed_repeats_a_trial(two_colours: ImageData) -> None:
-    losses = [[training(two_colours, dropout=0.3).run_epoch()["loss"]] for _ in range(2)]
+    losses = [[training(two_colours, feature_dropout=0.3).run_epoch()["loss"]] for _ in range(2)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
 def test_a_users_space_may_want_either_kind_of_labels(two_colours: ImageData, loss: str) -> None:
-    one = Training(Other(loss), {}, two_colours, seed=0)
+    one = Training(Other(loss), {}, two_colours, 20, seed=0)
     for _ in range(20):
         accuracy = one.run_epoch()["val_accuracy"]
     assert accuracy == 1.0
@@ -65,7 +82,7 @@ def test_a_users_fit_is_used(two_colours: ImageData) -> None:
         def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
             return model.fit(*args, batch_size=40, **kwargs)
 
-    one = Training(Fitting(), {}, two_colours, seed=0)
+    one = Training(Fitting(), {}, two_colours, 20, seed=0)
     one.run_epoch()
     assert int(one.model.optimizer.iterations) == 1
 
@@ -76,7 +93,7 @@ def test_a_sparse_loss_is_known_by_its_kind_and_not_by_its_name(two_colours: Ima
         keras.losses.SparseCategoricalCrossentropy(name="ce"),
         keras.losses.CategoricalCrossentropy(name="sparse"),
     ):
-        assert Training(Other(loss), {}, two_colours, seed=0).run_epoch()["epoch"] == 1
+        assert Training(Other(loss), {}, two_colours, 20, seed=0).run_epoch()["epoch"] == 1
 
 
 def test_a_users_fit_may_choose_the_declared_batch_size_itself(two_colours: ImageData) -> None:
@@ -84,7 +101,7 @@ def test_a_users_fit_may_choose_the_declared_batch_size_itself(two_colours: Imag
         def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
             return model.fit(*args, batch_size=hp.get("batch_size"), **kwargs)
 
-    one = Training(Choosing(), {"batch_size": 20}, two_colours, seed=0)
+    one = Training(Choosing(), {"batch_size": 20}, two_colours, 20, seed=0)
     one.run_epoch()
     assert int(one.model.optimizer.iterations) == 2
 
@@ -97,7 +114,7 @@ def test_divergence_is_a_failure_with_its_reason(two_colours: ImageData) -> None
             return model
 
     with pytest.raises(TrialFailure, match="diverged: loss is nan in epoch 1"):
-        Training(Diverging(), {}, two_colours, seed=0).run_epoch()
+        Training(Diverging(), {}, two_colours, 20, seed=0).run_epoch()
 
 
 def test_a_model_that_cannot_be_built_or_run_is_a_failure(two_colours: ImageData) -> None:
@@ -106,9 +123,9 @@ def test_a_model_that_cannot_be_built_or_run_is_a_failure(two_colours: ImageData
             raise ValueError("Negative dimension size\nwith details")
 
     with pytest.raises(TrialFailure, match="the model cannot be built: ValueError: Negative dimension size$"):
-        Training(Broken(), {}, two_colours, seed=0)
+        Training(Broken(), {}, two_colours, 20, seed=0)
     with pytest.raises(TrialFailure, match="epoch 1 failed: "):
-        Training(Other("no_such_loss"), {}, two_colours, seed=0).run_epoch()
+        Training(Other("no_such_loss"), {}, two_colours, 20, seed=0).run_epoch()
 
 
 def test_memory_that_runs_out_is_called_so(two_colours: ImageData) -> None:
@@ -117,7 +134,7 @@ def test_memory_that_runs_out_is_called_so(two_colours: ImageData) -> None:
             raise MemoryError("cannot allocate")
 
     with pytest.raises(TrialFailure, match="^out of memory: cannot allocate"):
-        Training(Greedy(), {}, two_colours, seed=0).run_epoch()
+        Training(Greedy(), {}, two_colours, 20, seed=0).run_epoch()
 
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="how TensorFlow words it")
@@ -132,7 +149,7 @@ def test_tensorflows_own_lack_of_memory_is_called_so(two_colours: ImageData) -> 
             return model
 
     with pytest.raises(TrialFailure, match="^out of memory: .*[a-z]"):
-        Training(Huge(), {}, two_colours, seed=0).run_epoch()
+        Training(Huge(), {}, two_colours, 20, seed=0).run_epoch()
 
 
 def test_a_model_that_cannot_be_saved_is_a_failure(two_colours: ImageData, tmp_path: Path) -> None:
@@ -143,7 +160,7 @@ def test_a_model_that_cannot_be_saved_is_a_failure(two_colours: ImageData, tmp_p
 
 def test_a_model_without_accuracy_says_what_is_missing(two_colours: ImageData) -> None:
     with pytest.raises(TrialFailure, match=r"reports no accuracy, val_accuracy: compile it with metrics"):
-        Training(Other(metrics=()), {}, two_colours, seed=0).run_epoch()
+        Training(Other(metrics=()), {}, two_colours, 20, seed=0).run_epoch()
 
 
 def test_a_saved_model_is_plain_keras_and_answers_the_same(two_colours: ImageData, tmp_path: Path) -> None:
@@ -154,3 +171,92 @@ def test_a_saved_model_is_plain_keras_and_answers_the_same(two_colours: ImageDat
     images = two_colours.validation_images
     np.testing.assert_allclose(loaded.predict(images, verbose=0), one.model.predict(images, verbose=0), rtol=1e-5)
     assert not loaded.compiled
+
+
+def test_it_ends_after_its_last_epoch(two_colours: ImageData) -> None:
+    one = training(two_colours)
+    assert [one.run_epoch() is None for _ in range(6)] == [False] * 4 + [True] * 2
+
+
+def test_early_stopping_ends_it_before(two_colours: ImageData) -> None:
+    """A rate of nearly nothing: the validation loss does not fall."""
+    space = CustomCNN(Task(16, 2, 40, max_epochs=20))
+    configuration = complete(declared(space), {"early_stopping": 3, "learning_rate": 1e-4, "label_smoothing": 0.2})
+
+    class Frozen(CustomCNN):
+        def begin_stage(self, hp: Any, model: keras.Model, stage: int) -> None:
+            super().begin_stage(hp, model, stage)
+            model.optimizer.learning_rate = 0.0
+
+    one = Training(Frozen(space.task), configuration, two_colours, 20, seed=0)
+    epochs = sum(one.run_epoch() is not None for _ in range(20))
+    assert 4 <= epochs < 20
+
+
+def test_a_plateau_halves_the_rate_after_three_epochs(two_colours: ImageData) -> None:
+    """Keras's callback must live through all epochs to count them."""
+
+    class Stuck(CustomCNN):
+        def begin_stage(self, hp: Any, model: keras.Model, stage: int) -> None:
+            super().begin_stage(hp, model, stage)
+            for layer in model.layers:
+                layer.trainable = False
+
+    space = Stuck(Task(16, 2, 40, max_epochs=5))
+    configuration = complete(declared(space), {"schedule": "plateau", "learning_rate": 0.01, "batch_norm": "none"})
+    one = Training(space, configuration, two_colours, 5, seed=0)
+    rates = []
+    while one.run_epoch():
+        rates.append(float(one.model.optimizer.learning_rate))
+    assert rates == pytest.approx([0.01, 0.01, 0.01, 0.005, 0.005])
+
+
+def test_a_users_loop_may_call_the_callbacks_itself(two_colours: ImageData) -> None:
+    """As KerasTuner's guide to custom training loops does."""
+
+    class Looping(Other):
+        def fit(
+            self, hp: Any, model: keras.Model, x: Any, y: Any, validation_data: Any, callbacks: Any, **kw: Any
+        ) -> Any:
+            for callback in callbacks:
+                callback.set_model(model)
+            for epoch in range(3):
+                logs = model.train_on_batch(x, y, return_dict=True)
+                loss, accuracy = model.evaluate(*validation_data, verbose=0)
+                for callback in callbacks:
+                    callback.on_epoch_end(epoch, logs | {"val_loss": loss, "val_accuracy": accuracy})
+            return accuracy
+
+    one = Training(Looping(), {}, two_colours, 10, seed=0)
+    epochs = [one.run_epoch() for _ in range(4)]
+    assert [epoch["epoch"] if epoch else None for epoch in epochs] == [1, 2, 3, None]
+
+
+@pytest.mark.parametrize("returned", ["history", "metrics"])
+def test_a_users_fit_without_callbacks_counts_as_one_epoch(two_colours: ImageData, returned: str) -> None:
+    class Silent(Other):
+        def fit(self, hp: Any, model: keras.Model, x: Any, y: Any, validation_data: Any, **kw: Any) -> Any:
+            history = model.fit(x, y, epochs=3, validation_data=validation_data, verbose=0)
+            return history if returned == "history" else {name: one[-1] for name, one in history.history.items()}
+
+    one = Training(Silent(), {}, two_colours, 10, seed=0)
+    epoch = one.run_epoch()
+    assert epoch is not None
+    assert epoch["epoch"] == 1
+    assert one.run_epoch() is None
+
+
+def test_a_users_fit_that_gives_a_bare_number_is_told_what_is_missing(two_colours: ImageData) -> None:
+    class Bare(Other):
+        def fit(self, hp: Any, model: keras.Model, *arguments: Any, **kw: Any) -> Any:
+            return 0.5
+
+    with pytest.raises(TrialFailure, match=r"its fit\(\) returned float: hand the callbacks on to model.fit\(\)"):
+        Training(Bare(), {}, two_colours, 10, seed=0).run_epoch()
+
+
+def test_two_trainings_do_not_disturb_one_another(two_colours: ImageData) -> None:
+    """Keras keeps its precision by thread."""
+    one, other = training(two_colours, "mixed_bfloat16"), training(two_colours)
+    assert [each.model.layers[3].compute_dtype for each in (one, other)] == ["bfloat16", "float32"]
+    assert keras.config.dtype_policy().name == "float32"

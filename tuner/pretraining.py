@@ -1,0 +1,63 @@
+"""Train a CNN from scratch and keep its trunk: the backbone `cifar_cnn` that comes with the package."""
+
+import datetime
+import importlib.metadata
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from search_spaces.cifar_cnn import TRUNK, write
+from search_spaces.configuration import complete
+from search_spaces.custom_cnn import CustomCNN
+from search_spaces.discovery import declared
+from search_spaces.hyperparameter import Value
+from search_spaces.task import Task
+from tuner.datasets import load
+from tuner.resources import TrialResources, dtype_policy, prepare_process
+from tuner.training import Training
+
+CONFIGURATION: dict[str, Value] = TRUNK | {
+    "pooling": "average",
+    "dense_layers": 0,
+    "augmentation": "light",
+    "optimizer": "adamw",
+    "learning_rate": 4e-3,
+    "schedule": "one_cycle",
+    "weight_decay": 1e-2,
+    "label_smoothing": 0.1,
+    "batch_size": 128,
+}
+
+
+def pretrain(data: str, epochs: int, seed: int, precision: str, out: Path) -> dict[str, Any]:
+    """Train on the training images of `data`, write the trunk of the last epoch to `out` and return its provenance.
+
+    Raises:
+        UserError: the data cannot be used.
+    """
+    images = load(data, None, seed)
+    prepare_process(TrialResources(cpus=os.cpu_count() or 1, gpus=0, concurrency=1))
+    space = CustomCNN(Task(images.image_size, len(images.class_names), len(images.train_labels), epochs))
+    configuration = complete(declared(space), CONFIGURATION)
+    began = time.monotonic()
+    training = Training(space, configuration, images, epochs, seed, dtype_policy(precision, 0))
+    while epoch := training.run_epoch():
+        accuracy = epoch["val_accuracy"]
+        print(f"epoch {epoch['epoch']} of {epochs}: validation accuracy {accuracy:.1%}", flush=True)
+    provenance = {
+        "data": Path(data).name,
+        "images": {"training": len(images.train_labels), "validation": len(images.validation_labels)},
+        "data_fingerprint": images.fingerprint(),
+        "validation_accuracy": accuracy,
+        "epochs": epochs,
+        "seed": seed,
+        "precision": precision,
+        "minutes": round((time.monotonic() - began) / 60, 1),
+        "trained": datetime.date.today().isoformat(),
+        "versions": {name: importlib.metadata.version(name) for name in ("thaw-tuner", "keras", "tensorflow")},
+        "configuration": configuration,
+    }
+    write(out, training.model, provenance)
+    training.close()
+    return provenance
