@@ -23,7 +23,7 @@ def measure(name: str) -> int:
     import numpy as np
 
     from search_spaces.configuration import complete
-    from search_spaces.discovery import declared
+    from search_spaces.declaration import declared
     from search_spaces.finetune import FineTune
     from search_spaces.space import populated
     from search_spaces.task import Task

@@ -1,80 +1,126 @@
-"""The hyperparameters of a space: declared, or found by building once a branch of its conditions."""
+"""The hyperparameters of a space that does not declare them: found by building its model for one value after the other.
 
-import copy
-from collections.abc import Collection
+KerasTuner learns such a space while it searches. A search that is spread over machines has to know it before, so every
+value of every discrete hyperparameter is tried once. A hyperparameter that is asked for under some values of another
+one only (`for i in range(hp.Int("layers", 1, 3)): hp.Int(f"units_{i}", ...)`) becomes conditional on it. Building
+computes, so this belongs in a worker.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import keras_tuner
-from keras_tuner.engine import hyperparameters as kinds
+import numpy as np
 
-from search_spaces.hyperparameter import Choices, Condition, Hyperparameter, Range
+from search_spaces.declaration import read
+from search_spaces.hyperparameter import Choices, Condition, Hyperparameter, Value
+from search_spaces.space import targets
+from search_spaces.task import Task
+
+MOST_BUILDS = 64
+MOST_VALUES = 8
+"""Of a discrete hyperparameter with more values only the first and the last are tried."""
 
 
-def declared(space: keras_tuner.HyperModel) -> list[Hyperparameter]:
-    """What `space.declare(hp)` registers; builds nothing."""
-    hp = keras_tuner.HyperParameters()
-    space.declare(hp)
-    return read(hp, getattr(space, "not_drawn", frozenset()))
-
-
-def discovered(space: keras_tuner.HyperModel) -> list[Hyperparameter]:
-    """The hyperparameters of a space that has no `declare`: built with its defaults, then once a branch not seen yet.
-
-    The way of KerasTuner's own tuners (`BaseTuner._activate_all_conditions`); it computes, so it belongs in a worker.
-    A branch that cannot be built gives what it registered before it raised.
+def discovered(space: keras_tuner.HyperModel, task: Task) -> list[Hyperparameter]:
+    """What `build` asks for, and `fit` once, parents before children; what some values cannot build is left to them.
 
     Raises:
         Exception: what the first build raised, if none of them succeeds.
     """
     known = keras_tuner.HyperParameters()
-    seen: list[list[Any]] = []
-    unseen: list[list[Any]] = [[]]
+    probes: dict[str, _Probe] = {}
+    waiting: list[tuple[_Probe | None, dict[str, Value]]] = [(None, {})]
+    built: list[keras_tuner.HyperParameters] = []
     errors: list[Exception] = []
-    builds = 0
-    while unseen:
-        hp = known.copy()
-        hp.active_scopes, hp.inactive_scopes = [], []
-        for condition in unseen.pop(0):
-            hp.values[condition.name] = condition.values[0]
-        hp.ensure_active_values()
-        builds += 1
+    while waiting and len(built) + len(errors) < MOST_BUILDS:
+        probe, values = waiting.pop(0)
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(values)
         try:
-            space.build(hp)
+            model = space.build(hp)
         except Exception as error:
             errors.append(error)
+        else:
+            built.append(hp)
+            if probe:
+                probe.asked_for[values[probe.name]] = _names(hp)
+        for one in read(hp):
+            if one.name not in probes and one.is_active(hp.values):
+                seen = {one.default: _names(hp)} if hp in built else {}
+                probes[one.name] = _Probe(one.name, one.default, seen)
+                waiting += [(probes[one.name], values | {one.name: value}) for value in _others(one)]
+        if [hp] == built and type(space).fit is not keras_tuner.HyperModel.fit:
+            _ask_fit(space, hp, model, task)
         known.merge(hp.space, overwrite=False)
-        seen += [scope for scope in copy.deepcopy(hp.active_scopes) if scope not in seen]
-        unseen += [scope for scope in copy.deepcopy(hp.inactive_scopes) if scope not in seen + unseen]
-        unseen = [scope for scope in unseen if scope not in seen]
-        seen += unseen[:1]  # a branch that stays closed however it is asked for is not asked for twice
-    if len(errors) == builds:
+        keras.utils.clear_session()
+    if not built:
         raise errors[0]
-    return read(known)
+    return [_conditional(one, list(probes.values())) for one in read(known)]
 
 
-def read(hp: keras_tuner.HyperParameters, not_drawn: Collection[str] = ()) -> list[Hyperparameter]:
-    """What is registered on KerasTuner's container, in order, so that conditions name only what comes before."""
-    return [
-        Hyperparameter(
-            one.name,
-            _allowed(one),
-            one.default,
-            tuple(Condition(condition.name, tuple(condition.values)) for condition in one.conditions),
-            one.name not in not_drawn,
-        )
-        for one in hp.space
-    ]
+def _names(hp: keras_tuner.HyperParameters) -> set[str]:
+    return {one.name for one in hp.space}
 
 
-def _allowed(one: kinds.HyperParameter) -> Choices | Range:
-    if isinstance(one, kinds.Fixed):
-        return Choices((one.value,))
-    if isinstance(one, kinds.Boolean):
-        return Choices((False, True))
-    if isinstance(one, kinds.Choice):
-        return Choices(tuple(one.values))
-    whole = isinstance(one, kinds.Int)
-    if one.step is None or one.sampling == "linear":
-        return Range(one.min_value, one.max_value, one.step, one.sampling, whole)
-    as_type = int if whole else float
-    return Choices(tuple(sorted(as_type(value) for value in one.values)))
+@dataclass
+class _Probe:
+    """One hyperparameter, and which others were asked for under each of its values."""
+
+    name: str
+    default: Value
+    asked_for: dict[Value, set[str]] = field(default_factory=dict)
+
+
+def _others(one: Hyperparameter) -> Sequence[Value]:
+    """The values of a discrete hyperparameter besides its default."""
+    if isinstance(one.allowed, Choices):
+        values = list(one.allowed.values)
+    elif one.allowed.whole and one.allowed.scale == "linear":
+        values = list(range(int(one.allowed.low), int(one.allowed.high) + 1, int(one.allowed.step or 1)))
+    else:
+        return []
+    few = values if len(values) <= MOST_VALUES else [values[0], values[-1]]
+    return [value for value in few if value != one.default]
+
+
+def _conditional(one: Hyperparameter, probes: Sequence[_Probe]) -> Hyperparameter:
+    """With conditions on what it was seen to depend on; two that each bring it in on their own cannot be said."""
+    needs: list[Condition] = []
+    brings: list[Condition] = []
+    for probe in probes:
+        under = tuple(value for value, names in probe.asked_for.items() if one.name in names)
+        if probe.name != one.name and under and len(under) < len(probe.asked_for):
+            is_said = any(condition.name == probe.name for condition in one.conditions)
+            if not is_said:
+                (needs if probe.default in under else brings).append(Condition(probe.name, under))
+    found = needs + (brings if len(brings) == 1 else [])
+    return dataclasses.replace(one, conditions=(*one.conditions, *found))
+
+
+class _Enough(BaseException):
+    """`fit` has come to the training itself; no `except Exception` on the way holds it."""
+
+
+def _ask_fit(space: keras_tuner.HyperModel, hp: keras_tuner.HyperParameters, model: Any, task: Task) -> None:
+    """Have a `fit` of the space's own register what it asks for.
+
+    It gets two blank images for one epoch; one that trains by `model.fit` does not even begin with them.
+
+    What it raises says nothing: images and labels are none.
+    """
+
+    def enough(*arguments: object, **options: object) -> None:
+        raise _Enough
+
+    images = np.zeros((2, *task.input_shape), np.uint8)
+    try:
+        model.fit = enough
+        labels = targets(model, np.zeros(2, np.int64), task.classes)
+        data: Mapping[str, Any] = {"x": images, "y": labels, "validation_data": (images, labels)}
+        space.fit(hp, model, **data, epochs=1, callbacks=[], verbose=0)
+    except (_Enough, Exception):
+        return

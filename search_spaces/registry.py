@@ -68,9 +68,16 @@ def _is_required(parameter: inspect.Parameter) -> bool:
 
 def _hypermodel(found: Any) -> keras_tuner.HyperModel:
     """What KerasTuner's own tuners take: a HyperModel, or a function from hyperparameters to a model."""
-    from keras_tuner.engine.hypermodel import get_hypermodel
+    import keras_tuner
 
-    return get_hypermodel(found)
+    if isinstance(found, keras_tuner.HyperModel):
+        return found
+
+    class BuildFunction(keras_tuner.HyperModel):
+        def build(self, hp: keras_tuner.HyperParameters) -> Any:
+            return found(hp)
+
+    return BuildFunction()
 
 
 def _find(name: str, folder: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 
 from search_spaces import mixing, optimization
 from search_spaces.hyperparameter import Value
@@ -81,6 +82,13 @@ class SearchSpace(keras_tuner.HyperModel):
             for name, values in part.history.items():
                 whole.history.setdefault(name, []).extend(values)
         return whole
+
+
+def targets(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndarray:
+    """One-hot labels, or the labels themselves for a loss that wants them (KerasTuner has both kinds of spaces)."""
+    loss = model.loss
+    name = loss if isinstance(loss, str) else f"{type(loss).__name__} {getattr(loss, '__name__', '')}"
+    return labels if "sparse" in name.lower() else keras.utils.to_categorical(labels, classes)
 
 
 def populated(configuration: Mapping[str, Value]) -> keras_tuner.HyperParameters:

@@ -105,13 +105,14 @@ def prepare(request: Request) -> Preparation:
 
 
 def _hyperparameters(spec: SpaceSpec) -> list[Hyperparameter]:
-    from search_spaces.discovery import declared, discovered
+    from search_spaces.declaration import declared
+    from search_spaces.discovery import discovered
 
     space = spec.create()
     if hasattr(space, "declare"):
         return declared(space)
     try:
-        return discovered(space)
+        return discovered(space, spec.task)
     except Exception as error:
         text = f"--space {spec.name}: a model of it cannot be built: {type(error).__name__}: {error}"
         raise UserError(text) from error

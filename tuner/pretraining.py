@@ -10,7 +10,7 @@ from typing import Any
 from search_spaces.cifar_cnn import TRUNK, write
 from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
-from search_spaces.discovery import declared
+from search_spaces.declaration import declared
 from search_spaces.hyperparameter import Value
 from search_spaces.task import Task
 from tuner.datasets import load

@@ -10,10 +10,9 @@ from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 
 from search_spaces.hyperparameter import Value
-from search_spaces.space import VALIDATION_BATCH, populated
+from search_spaces.space import VALIDATION_BATCH, populated, targets
 from tuner.datasets import ImageData
 from tuner.errors import TrialFailure
 from tuner.lockstep import Lockstep
@@ -103,13 +102,14 @@ class Training:
         hp = populated(self._configuration)
         self.model = self._space.build(hp)
         hand_over({})
+        data, classes = self._data, len(self._data.class_names)
         report = _Report(hand_over)
         result = self._space.fit(
             hp,
             self.model,
-            x=self._data.train_images,
-            y=self._targets(self._data.train_labels),
-            validation_data=(self._data.validation_images, self._targets(self._data.validation_labels)),
+            x=data.train_images,
+            y=targets(self.model, data.train_labels, classes),
+            validation_data=(data.validation_images, targets(self.model, data.validation_labels, classes)),
             epochs=self._epochs,
             callbacks=[keras.callbacks.TerminateOnNaN(), report],
             verbose=0,
@@ -123,12 +123,6 @@ class Training:
         if type(self._space).fit is not keras_tuner.HyperModel.fit or "batch_size" not in self._configuration:
             return {}
         return {"batch_size": self._configuration["batch_size"], "validation_batch_size": VALIDATION_BATCH}
-
-    def _targets(self, labels: np.ndarray) -> np.ndarray:
-        """One-hot labels, or the labels themselves for a loss that wants them (KerasTuner has both kinds of spaces)."""
-        loss = self.model.loss
-        name = loss if isinstance(loss, str) else f"{type(loss).__name__} {getattr(loss, '__name__', '')}"
-        return labels if "sparse" in name.lower() else keras.utils.to_categorical(labels, len(self._data.class_names))
 
 
 class _Report(keras.callbacks.Callback):

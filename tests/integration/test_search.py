@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +154,37 @@ def test_failing_trials_do_not_end_a_study(folder: Path) -> None:
     assert {trials[mood].state for mood in moods[:3]} == {TrialState.FAILED}
     assert trials["good"].state is TrialState.DONE
     assert "dashboard" not in printed
+
+
+def test_kerastuner_users_models_are_searched_unchanged(folder: Path) -> None:
+    """A build function and a HyperModel with a `fit` of its own, from a file that knows nothing of this project."""
+    shutil.copy(ROOT / "tests" / "search_spaces" / "kerastuner_users.py", folder / "their_models.py")
+    for name, expected in (("build_model", "units_0"), ("DropoutCNN", "batch_size")):
+        run("search.py", "--space", f"their_models:{name}", "--data", "digits", "--image-size", 16, "--trials", 3,
+            "--max-epochs", 2, "--fix", "lr=0.01", "--name", name, "--no-dashboard", cwd=folder)  # fmt: skip
+        paths = RunPaths.existing(folder / "runs" / name)
+        trials = read_trials(paths)
+        assert len(trials) == 3
+        assert {trial.configuration["lr"] for trial in trials} == {0.01}
+        assert all(expected in trial.configuration and trial.epochs for trial in trials)
+
+
+def test_a_search_begins_with_recipes_and_backbones_that_can_be_had(folder: Path) -> None:
+    """Offline: ImageNet weights are left out and named, the bundled backbone is searched."""
+    closed = {"KERAS_HOME": str(folder / "empty"), "https_proxy": "http://127.0.0.1:9"}
+    printed = run("search.py", "--space", "finetune", "--data", "digits", "--trials", 1, "--max-epochs", 1, "--recipes",
+                  "all", "--fix", "image_size=32", "--name", "bundled", cwd=folder, environment=closed)  # fmt: skip
+    assert "Backbones: cifar_cnn. Left out, because their ImageNet weights are neither in " in printed
+    assert (
+        "Left out: recipe 004-m7 does not fit here: hyperparameter 'backbone' is 'mobilenet_v2' but must be" in printed
+    )
+    (trial,) = read_trials(RunPaths.existing(folder / "runs" / "bundled"))
+    assert trial.configuration["backbone"] == "cifar_cnn"
+    run("search.py", "--space", "custom_cnn", "--data", "digits", "--trials", 2, "--max-epochs", 1, "--recipes",
+        "002-cnn,000-cnn", "--scheduler", "none", "--name", "known", "--no-dashboard", cwd=folder)  # fmt: skip
+    trials = read_trials(RunPaths.existing(folder / "runs" / "known"))
+    assert [trial.configuration["dense_units"] for trial in trials] == [512, 1024]
+    assert [trial.configuration["early_stopping"] for trial in trials] == [10, 0]
 
 
 def test_a_time_budget_ends_the_search(folder: Path) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import keras
 import pytest
+from PIL import Image
+
+from search_spaces.cifar_cnn import CLASSES
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,7 +59,7 @@ def test_weights_of_another_architecture(tmp_path: Path) -> None:
 
 def test_unknown_names_list_what_is_allowed(tmp_path: Path) -> None:
     assert "vgg19 is not among the available ones: mobilenet, " in refused(tmp_path, "--backbones", "vgg19,vgg16")
-    assert "use custom_cnn, finetune or PACKAGE.MODULE:CLASS" in refused(tmp_path, "--space", "cnn", "--data", "digits")
+    assert "use custom_cnn, finetune or PACKAGE.MODULE:NAME" in refused(tmp_path, "--space", "cnn", "--data", "digits")
     assert "must be one of asha, none" in refused(tmp_path, "--scheduler", "median")
 
 
@@ -71,6 +74,46 @@ def test_a_configuration_that_does_not_fit(tmp_path: Path, configuration: dict[s
     (tmp_path / "configs.json").write_text(json.dumps([{}, configuration]))
     error = refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--configs", "configs.json")
     assert message in error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--recipes", "m4"), "--recipes m4: there is no such recipe; --list-recipes shows 000-cnn, "),
+        (("--recipes", "004-m7"), "--recipes 004-m7 belongs to --space finetune; those of custom_cnn are 000-cnn, "),
+        (("--recipes", "all"), "--recipes and --configs give 8 configurations but --trials is 3"),
+        (("--recipes", "004-m4", "--fix", "filters=16"), "--recipes: recipe 004-m4 does not fit here: hyperparameter "
+         "'filters' is 32 but must be one of 16"),
+        (("--fix", "filters"), "--fix 'filters' must be NAME=VALUE"),
+        (("--fix", "filters=20"), "--fix filters=20: must be one of 16, 32, 64"),
+        (("--fix", "colour=red"), "--fix colour: unknown hyperparameter; this space has augmentation, "),
+    ],
+)  # fmt: skip
+def test_recipes_and_fixed_values_that_do_not_fit(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    assert message in refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--trials", 3, *options)
+
+
+def test_a_recipe_at_an_image_size_that_it_cannot_take(tmp_path: Path) -> None:
+    error = refused(tmp_path, "--data", "digits", "--image-size", 128, "--weights", "none", "--recipes", "004-m7")
+    assert (
+        "--recipes: recipe 004-m7 does not fit here: hyperparameter 'image_size' is 96 but must be one of 128" in error
+    )
+
+
+def test_the_bundled_backbone_is_not_validated_on_what_it_has_seen(tmp_path: Path) -> None:
+    for name in CLASSES:
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(8):
+            Image.new("RGB", (32, 32), (number, 0, 0)).save(tmp_path / "images" / name / f"{number}.png")
+    assert "it was trained on CIFAR-10" in refused(tmp_path, "--data", "images", "--backbones", "cifar_cnn")
+
+
+def test_a_model_without_a_hyperparameter(tmp_path: Path) -> None:
+    (tmp_path / "theirs.py").write_text((ROOT / "tests" / "search_spaces" / "kerastuner_users.py").read_text())
+    error = refused(tmp_path, "--space", "theirs:build_nothing", "--data", "digits", "--image-size", 16)
+    assert (
+        "--space theirs:build_nothing declares no hyperparameter, so there is nothing to search: its build(hp)" in error
+    )
 
 
 def test_a_run_that_exists(tmp_path: Path) -> None:
@@ -115,6 +158,6 @@ def test_the_front_door_without_internet(tmp_path: Path) -> None:
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 3
     assert lines[0].startswith("Error: CIFAR-10 is neither in ")
-    assert lines[1].startswith("the ImageNet weights of mobilenet, mobilenet_v2, resnet50, vgg16 are neither in ")
-    assert lines[2] == "this works now: python scripts/search.py --space custom_cnn --data digits"
+    assert lines[1].startswith("the ImageNet weights of mobilenet, mobilenet_v2, mobilenet_v3_small, ")
+    assert lines[2] == "this works now: python scripts/search.py --space finetune --data digits"
     assert not (tmp_path / "runs").exists()

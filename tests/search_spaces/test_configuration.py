@@ -6,7 +6,7 @@ import keras_tuner
 import pytest
 
 from search_spaces.configuration import complete
-from search_spaces.discovery import read
+from search_spaces.declaration import read
 from search_spaces.errors import UserError
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
-from search_spaces.discovery import declared
+from search_spaces.declaration import declared
 from search_spaces.hyperparameter import Range
 from search_spaces.space import populated
 from search_spaces.task import Task

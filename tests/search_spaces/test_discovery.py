@@ -1,46 +1,147 @@
 """Spaces that only building can tell."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import keras_tuner
+import pytest
 
-from search_spaces.discovery import discovered
+from search_spaces.discovery import MOST_BUILDS, discovered
+from search_spaces.task import Task
+from tests.search_spaces.kerastuner_users import DropoutCNN, build_model
+
+TASK = Task(image_size=16, classes=10, training_images=100, max_epochs=3)
+Space = dict[str, list[str]]
 
 
-class Branching(keras_tuner.HyperModel):
-    """Registers what belongs to a branch only when it is taken, as KerasTuner's guide shows."""
+class OneFunction(keras_tuner.HyperModel):
+    """A space of one function that registers, with an empty model."""
 
-    builds = 0
+    def __init__(self, register: Callable[[Any], object]) -> None:
+        super().__init__()
+        self.register = register
+        self.builds = 0
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         self.builds += 1
-        kind = hp.Choice("kind", ["cnn", "mlp", "linear"])
-        with hp.conditional_scope("kind", ["cnn"]):
-            if kind == "cnn":
-                depth = hp.Int("depth", 1, 3)
-                with hp.conditional_scope("depth", [2, 3]):
-                    if depth > 1:
-                        hp.Boolean("skip")
-        with hp.conditional_scope("kind", ["mlp"]):
-            if kind == "mlp":
-                hp.Int("units", 8, 64)
-        hp.Float("lr", 1e-4, 1e-1, sampling="log")
+        self.register(hp)
         return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 
 
-def test_every_branch_is_built_once() -> None:
-    space = Branching()
-    names = [hyperparameter.name for hyperparameter in discovered(space)]
-    assert sorted(names) == ["depth", "kind", "lr", "skip", "units"]
-    assert names.index("kind") < names.index("depth") < names.index("skip")
-    assert space.builds == 3
+def found(space: keras_tuner.HyperModel) -> Space:
+    """Names with their conditions, in order."""
+    return {one.name: [str(condition) for condition in one.conditions] for one in discovered(space, TASK)}
 
 
-def test_a_branch_that_never_opens_ends_the_looking() -> None:
-    class Stubborn(keras_tuner.HyperModel):
-        def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-            hp.Choice("kind", ["a", "b"])
-            with hp.conditional_scope("kind", ["c"]):
-                hp.Int("never", 0, 1)
-            return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+def scoped(hp: Any) -> None:
+    """Registers what belongs to a branch only when it is taken, as KerasTuner's guide shows."""
+    kind = hp.Choice("kind", ["cnn", "mlp", "linear"])
+    with hp.conditional_scope("kind", ["cnn"]):
+        if kind == "cnn":
+            depth = hp.Int("depth", 1, 3)
+            with hp.conditional_scope("depth", [2, 3]):
+                if depth > 1:
+                    hp.Boolean("skip")
+    with hp.conditional_scope("kind", ["mlp"]):
+        if kind == "mlp":
+            hp.Int("units", 8, 64)
+    hp.Float("lr", 1e-4, 1e-1, sampling="log")
 
-    assert [hyperparameter.name for hyperparameter in discovered(Stubborn())] == ["kind", "never"]
+
+def looped(hp: Any) -> None:
+    for number in range(hp.Int("layers", 1, 3)):
+        hp.Int(f"units_{number}", 8, 64, step=8)
+
+
+def negative(hp: Any) -> None:
+    if not hp.Boolean("plain"):
+        hp.Choice("decoration", ["a", "b"])
+
+
+def nested(hp: Any) -> None:
+    if hp.Choice("kind", ["a", "b"]) == "b" and hp.Int("depth", 1, 3) > 2:
+        hp.Boolean("skip")
+
+
+def either(hp: Any) -> None:
+    if hp.Boolean("first") or hp.Boolean("second"):
+        hp.Float("shared", 0.0, 1.0)
+
+
+def never(hp: Any) -> None:
+    hp.Choice("kind", ["a", "b"])
+    with hp.conditional_scope("kind", ["c"]):
+        hp.Int("never", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("register", "expected"),
+    [
+        (
+            scoped,
+            {"kind": [], "depth": ["kind = cnn"], "lr": [], "units": ["kind = mlp"],
+             "skip": ["kind = cnn", "depth = 2|3"]},
+        ),
+        (looped, {"layers": [], "units_0": [], "units_1": ["layers = 2|3"], "units_2": ["layers = 3"]}),
+        (negative, {"plain": [], "decoration": ["plain = False"]}),
+        (nested, {"kind": [], "depth": ["kind = b"], "skip": ["depth = 3"]}),
+        (either, {"first": [], "second": ["first = False"], "shared": []}),
+        (never, {"kind": [], "never": ["kind = c"]}),
+    ],
+)  # fmt: skip
+def test_what_depends_on_what_is_found(register: Callable[[Any], object], expected: Space) -> None:
+    assert found(OneFunction(register)) == expected
+
+
+def test_models_as_kerastuners_users_write_them() -> None:
+    assert found(DropoutCNN()) == {
+        "model_type": [],
+        "shrink": ["model_type = mlp"],
+        "dropout": [],
+        "lr": [],
+        "batch_size": [],  # asked for in fit
+        "shuffle": [],
+        "conv_blocks": ["model_type = cnn"],
+        "filters_0": ["model_type = cnn"],
+        "filters_1": ["model_type = cnn", "conv_blocks = 2"],
+    }
+    assert list(found(OneFunction(build_model))) == ["num_layers", "units_0", "lr", "units_1", "units_2"]
+
+
+def test_a_branch_that_cannot_be_built_does_not_hide_the_others() -> None:
+    def moody(hp: Any) -> None:
+        mood = hp.Choice("mood", ["good", "bad", "rich"])
+        if mood == "bad":
+            raise ValueError("no such layer")
+        if mood == "rich":
+            hp.Int("layers", 1, 2)
+        hp.Float("lr", 0.1, 0.2)
+
+    assert found(OneFunction(moody)) == {"mood": [], "lr": [], "layers": ["mood = rich"]}
+
+
+def test_a_space_that_can_never_be_built_says_why() -> None:
+    def broken(hp: Any) -> None:
+        hp.Choice("kind", ["a", "b"])
+        raise ValueError("no such layer")
+
+    with pytest.raises(ValueError, match="no such layer"):
+        discovered(OneFunction(broken), TASK)
+
+
+def test_looking_ends() -> None:
+    def endless(hp: Any) -> None:
+        for number in range(1000):
+            if not hp.Boolean(f"more_{number}"):
+                return
+
+    space = OneFunction(endless)
+    assert len(discovered(space, TASK)) > 10
+    assert space.builds == MOST_BUILDS
+
+
+def test_a_long_range_is_tried_at_its_ends() -> None:
+    space = OneFunction(lambda hp: hp.Int("units", 1, 1000))
+    assert found(space) == {"units": []}
+    assert space.builds == 2  # its default is its lower end

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from search_spaces.backbones import BACKBONES, without_weights
 from search_spaces.configuration import complete
-from search_spaces.discovery import declared
+from search_spaces.declaration import declared
 from search_spaces.errors import UserError
 from search_spaces.finetune import FineTune, backbone_layers
 from search_spaces.space import populated

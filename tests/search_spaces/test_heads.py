@@ -8,7 +8,7 @@ import pytest
 
 from search_spaces import heads
 from search_spaces.configuration import complete
-from search_spaces.discovery import read
+from search_spaces.declaration import read
 from search_spaces.space import populated
 
 

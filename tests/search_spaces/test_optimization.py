@@ -9,7 +9,7 @@ import pytest
 
 from search_spaces import optimization
 from search_spaces.configuration import complete
-from search_spaces.discovery import read
+from search_spaces.declaration import read
 from search_spaces.space import populated
 from search_spaces.task import Task
 

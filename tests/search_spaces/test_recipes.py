@@ -6,7 +6,7 @@ import pytest
 
 from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
-from search_spaces.discovery import declared
+from search_spaces.declaration import declared
 from search_spaces.errors import UserError
 from search_spaces.finetune import FineTune
 from search_spaces.recipes import RECIPES, named

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from search_spaces.discovery import read
+from search_spaces.declaration import read
 from tuner.searcher import StudySearcher, create_study
 
 

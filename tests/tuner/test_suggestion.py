@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
-from search_spaces.discovery import declared, read
+from search_spaces.declaration import declared, read
 from search_spaces.finetune import FineTune
 from search_spaces.task import Task
 from tests.strategies import configurations

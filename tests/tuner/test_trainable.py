@@ -11,7 +11,7 @@ import pytest
 from results.best_models import BestModels
 from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
-from search_spaces.discovery import declared
+from search_spaces.declaration import declared
 from search_spaces.registry import SpaceSpec
 from search_spaces.task import Task
 from tuner.datasets import ImageData
