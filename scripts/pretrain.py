@@ -1,5 +1,6 @@
 """Train the backbone cifar_cnn: python scripts/pretrain.py --data cifar10"""
 
+import os
 from pathlib import Path
 from typing import Annotated as A
 
@@ -20,6 +21,7 @@ def main(
 ) -> None:
     """Train a small CNN and keep its trunk as float16, as a backbone to transfer from."""
     with reported():
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         from tuner.pretraining import pretrain
 
         provenance = pretrain(data, epochs, seed, precision, out)

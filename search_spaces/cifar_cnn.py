@@ -96,7 +96,6 @@ def write(file: Path, model: keras.Model, provenance: Mapping[str, Any]) -> None
     }
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(buffer.getvalue())
     facts = {"sha256": hashlib.sha256(buffer.getvalue()).hexdigest(), **provenance}
     file.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from search_spaces.cifar_cnn import TRUNK, write
 from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
 from search_spaces.declaration import declared
+from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Value
 from search_spaces.task import Task
 from tuner.datasets import load
@@ -28,14 +29,21 @@ CONFIGURATION: dict[str, Value] = TRUNK | {
     "label_smoothing": 0.1,
     "batch_size": 128,
 }
+PRECISIONS = ("float32", "bfloat16")
 
 
 def pretrain(data: str, epochs: int, seed: int, precision: str, out: Path) -> dict[str, Any]:
     """Train on the training images of `data`, write the trunk of the last epoch to `out` and return its provenance.
 
     Raises:
-        UserError: the data cannot be used.
+        UserError: the data cannot be used, or an option is out of its range.
     """
+    if out.suffix != ".npz":
+        raise UserError(f"--out {out}: must end in .npz")
+    if not os.access(out.parent, os.W_OK):
+        raise UserError(f"--out {out}: {out.parent} is not a folder that can be written to; make it, or give another")
+    if precision not in PRECISIONS:
+        raise UserError(f"--precision {precision}: must be one of {', '.join(PRECISIONS)}")
     images = load(data, None, seed)
     prepare_process(TrialResources(cpus=os.cpu_count() or 1, gpus=0, concurrency=1))
     space = CustomCNN(Task(images.image_size, len(images.class_names), len(images.train_labels), epochs))

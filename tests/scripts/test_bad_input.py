@@ -81,7 +81,7 @@ def test_a_configuration_that_does_not_fit(tmp_path: Path, configuration: dict[s
     [
         (("--recipes", "m4"), "--recipes m4: there is no such recipe; --list-recipes shows 000-cnn, "),
         (("--recipes", "004-m7"), "--recipes 004-m7 belongs to --space finetune; those of custom_cnn are 000-cnn, "),
-        (("--recipes", "all"), "--recipes and --configs give 8 configurations but --trials is 3"),
+        (("--recipes", "all"), "--recipes and --configs give 4 configurations but --trials is 3"),
         (("--recipes", "004-m4", "--fix", "filters=16"), "--recipes: recipe 004-m4 does not fit here: hyperparameter "
          "'filters' is 32 but must be one of 16"),
         (("--fix", "filters"), "--fix 'filters' must be NAME=VALUE"),
