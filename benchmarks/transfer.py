@@ -1,7 +1,7 @@
 """What the bundled backbone is worth: python benchmarks/transfer.py [--seeds 5]
 
-On 200 of scikit-learn's digits (20 a class), the same network with all layers thawed, from the bundled weights and from
-random ones, seed by seed and for several lengths of training: validation accuracy on 270 other digits at the last epoch.
+On 200 of scikit-learn's digits (20 a class), the same network with all layers thawed, from the bundled weights and
+from random ones, seed by seed and for several lengths of training: validation accuracy on 270 other digits at the end.
 The learning rate and its schedule were chosen on seeds 10 to 12, where they were the best of four for both.
 """
 

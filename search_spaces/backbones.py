@@ -57,7 +57,8 @@ class Backbone:
     def build(self, pixels: Any, weights: str | None, scaling: str = "own") -> keras.Model:
         """The network without its top on raw pixels (0..255), its own preprocessing in front, as one flat graph.
 
-        Under `scaling` "unit" pixels are scaled to 0..1 instead, which pre-trained weights do not expect.
+        Under `scaling` "unit" pixels are scaled to 0..1 instead, which pre-trained weights do not expect (networks that
+        scale inside do that as well).
         """
         import keras
 
@@ -104,13 +105,14 @@ def check_names(names: Sequence[str]) -> None:
         )
 
 
-def unseen(names: Sequence[str] | None, class_names: Iterable[str]) -> tuple[str, ...]:
+def unseen(names: Sequence[str] | None, class_names: Iterable[str], weights: str) -> tuple[str, ...]:
     """The named backbones, or all: those that have not been trained on the very images of these classes.
 
     Raises:
         UserError: cifar_cnn is named for CIFAR-10.
     """
-    has_seen = set(class_names) == cifar_cnn.CLASSES
+    is_bundled = find_weights(weights, ["cifar_cnn"], needs_all=False)["cifar_cnn"] == str(cifar_cnn.BUNDLED)
+    has_seen = is_bundled and set(class_names) == cifar_cnn.CLASSES
     if names is None:
         return tuple(name for name in BACKBONES if not (has_seen and name == "cifar_cnn"))
     if has_seen and "cifar_cnn" in names:
@@ -120,11 +122,12 @@ def unseen(names: Sequence[str] | None, class_names: Iterable[str]) -> tuple[str
     return tuple(names)
 
 
-def find_weights(weights: str, names: Sequence[str]) -> dict[str, str | None]:
+def find_weights(weights: str, names: Sequence[str], needs_all: bool = True) -> dict[str, str | None]:
     """For each backbone what its constructor takes as `weights`: "imagenet", a file's path, or None.
 
-    `weights` is imagenet, none, a file for the one backbone that is searched, or a folder of
-    `<backbone>.weights.h5`. cifar_cnn has the weights that come with the package unless they are none or a file.
+    `weights` is imagenet, none, a file for the one backbone that is searched, or a folder of `<backbone>.weights.h5`,
+    where a backbone without a file is left out unless `needs_all`. cifar_cnn has the weights that come with the package
+    unless they are none or a file.
 
     Raises:
         UserError: no such file, a folder without a backbone's file, or one file for several backbones.
@@ -136,7 +139,12 @@ def find_weights(weights: str, names: Sequence[str]) -> dict[str, str | None]:
         return {name: bundled.get(name, "imagenet") for name in names}
     path = Path(weights).expanduser()
     if path.is_dir():
-        return {name: bundled.get(name) or str(_in_folder(path, name)) for name in names}
+        files = {name: path / f"{name}.weights.h5" for name in names if name not in bundled}
+        for name, file in files.items():
+            if needs_all and not file.is_file():
+                raise UserError(f"--weights {path} has no {file.name}: add it, or leave {name} out with --backbones")
+        had: dict[str, str | None] = {name: str(file.resolve()) for name, file in files.items() if file.is_file()}
+        return {name: had.get(name) or bundled[name] for name in names if name in had or name in bundled}
     if not path.is_file():
         raise UserError(f"--weights {weights}: no such file or folder; use imagenet, none, a file or a folder")
     if len(names) != 1:
@@ -145,13 +153,6 @@ def find_weights(weights: str, names: Sequence[str]) -> dict[str, str | None]:
             "name the one that it belongs to with --backbones, or give a folder"
         )
     return {names[0]: str(path.resolve())}
-
-
-def _in_folder(folder: Path, name: str) -> Path:
-    file = folder / f"{name}.weights.h5"
-    if not file.is_file():
-        raise UserError(f"--weights {folder} has no {file.name}: add it, or leave {name} out with --backbones")
-    return file.resolve()
 
 
 def without_weights(weights: dict[str, str | None]) -> tuple[str, ...]:

@@ -51,22 +51,23 @@ def fixed(space: Sequence[Hyperparameter], settings: Mapping[str, Any]) -> tuple
     """The space with some hyperparameters fixed to one value, wherever they are active.
 
     Raises:
-        UserError: a name that the space does not have, or a value that it allows in none of its branches.
+        UserError: a name that the space does not have, or a value that one of its branches does not allow.
     """
-    for name, value in settings.items():
-        rules = [one.allowed for one in space if one.name == name]
-        if not rules:
+    for name in settings:
+        if all(one.name != name for one in space):
             raise UserError(f"--fix {name}: unknown hyperparameter; this space has {_names(space)}")
-        if all(rule.nearest(value) is None for rule in rules):
-            raise UserError(f"--fix {name}={value}: must be {' or '.join(map(str, dict.fromkeys(rules)))}")
-    return tuple(_fixed(one, settings[one.name]) if one.name in settings else one for one in space)
+    return tuple(_fixed(one, settings) if one.name in settings else one for one in space)
 
 
-def _fixed(hyperparameter: Hyperparameter, value: Any) -> Hyperparameter:
-    nearest = hyperparameter.allowed.nearest(value)
-    if nearest is None:  # another branch has the value, this one goes on varying
-        return hyperparameter
-    return dataclasses.replace(hyperparameter, allowed=Choices((nearest,)), default=nearest)
+def _fixed(one: Hyperparameter, settings: Mapping[str, Any]) -> Hyperparameter:
+    value = settings[one.name]
+    if any(other.name in settings and settings[other.name] not in other.values for other in one.conditions):
+        return one  # never active: what it depends on is fixed to something else
+    nearest = one.allowed.nearest(value)
+    if nearest is None:
+        where = f" where {' and '.join(map(str, one.conditions))}" if one.conditions else ""
+        raise UserError(f"--fix {one.name}={value}: must be {one.allowed}{where}")
+    return dataclasses.replace(one, allowed=Choices((nearest,)), default=nearest)
 
 
 def _names(space: Sequence[Hyperparameter]) -> str:

@@ -44,12 +44,12 @@ class FineTune(SearchSpace):
         optimization.declare(hp, self.task)
 
     def _declare_image_size(self, hp: keras_tuner.HyperParameters, names: Sequence[str]) -> None:
-        """Backbones that take the same sizes share the hyperparameter, so that what is learnt of it is shared."""
-        alike: dict[tuple[int, ...], list[str]] = {}
+        """Backbones that take and prefer the same sizes share the hyperparameter, and so what is learnt of it."""
+        alike: dict[tuple[int, tuple[int, ...]], list[str]] = {}
         for name in names:
-            alike.setdefault((*BACKBONES[name].image_sizes(self.task.image_size),), []).append(name)
-        for sizes, group in alike.items():
-            preferred = BACKBONES[group[0]].preferred_size
+            row = BACKBONES[name]
+            alike.setdefault((row.preferred_size, tuple(row.image_sizes(self.task.image_size))), []).append(name)
+        for (preferred, sizes), group in alike.items():
             default = max(size for size in sizes if size <= preferred or size == sizes[0])
             with hp.conditional_scope("backbone", group):
                 hp.Choice("image_size", list(sizes), default=default)

@@ -19,7 +19,13 @@ DOCUMENTS = {
     "003": "Complete Guide: Custom CNN for CIFAR-10 Classification",
     "004": "CIFAR-10 CNN Image Classifier",
 }
+OURS = {
+    "custom_cnn": "pixels are scaled to -1..1 (documents: 0..1), kernels are He-normal, normalization has momentum 0.9",
+    "finetune": "batch normalization of the head has momentum 0.9",
+}
+"""What is so in every model of a space, whatever a document says."""
 NO_OPTIMIZER = "optimizer, rate and batch size are not stated: Adam, 1e-3, 64"
+NO_BEST_WEIGHTS = "early stopping ends the training; the best epoch's model is kept in any case"
 SAME_PADDING = "the padding of convolutions is not stated: same"
 
 
@@ -57,9 +63,9 @@ class Recipe:
             f"{self.name}  (--space {self.space})",
             f"  document {self.document}: {DOCUMENTS[self.document]}",
             f"  its accuracy: {self.accuracy}",
-            *_wrapped(f"configuration: {one_line(self.configuration)}"),
+            *_wrapped(f"configuration, beyond the space's defaults: {one_line(self.configuration)}"),
         ]
-        for departure in self.departures:
+        for departure in (*self.departures, OURS[self.space]):
             lines += _wrapped(f"departs: {departure}")
         return "\n".join(lines)
 
@@ -143,6 +149,7 @@ RECIPES = {
                 "early_stopping": 10,
                 **_HEAD_002,
             },
+            (NO_BEST_WEIGHTS,),
         ),
         Recipe(
             "002-vgg16-frozen",
@@ -195,6 +202,7 @@ RECIPES = {
                 "batch_size": 64,
             },
             (
+                NO_BEST_WEIGHTS,
                 f"{_STANDARD}; the document flips, rotates and zooms",
                 "it has 849,066 parameters; the document says about 1.2 million, which its own layers do not add up to",
             ),
@@ -277,7 +285,11 @@ RECIPES = {
                 "augmentation": "standard",
                 "batch_size": 512,
             },
-            (SAME_PADDING, f"{_STANDARD}; the document flips, rotates and changes the contrast"),
+            (
+                SAME_PADDING,
+                "the rate of Adam is not stated: 1e-3",
+                f"{_STANDARD}; the document flips, rotates and changes the contrast",
+            ),
         ),
         Recipe(
             "004-m7",

@@ -63,6 +63,7 @@ class SearchSpace(keras_tuner.HyperModel):
         whole.set_model(model)
         whole.on_train_begin()
         given = {"validation_batch_size": VALIDATION_BATCH} | options
+        given.pop("batch_size", None)  # it is a hyperparameter here
         given["callbacks"] = list(options.get("callbacks") or [])
         initial_epoch = given.pop("initial_epoch", 0)
         data: dict[str, Any] = {"x": x, "y": y, "batch_size": hp.get("batch_size")}
@@ -81,14 +82,21 @@ class SearchSpace(keras_tuner.HyperModel):
             whole.epoch += part.epoch
             for name, values in part.history.items():
                 whole.history.setdefault(name, []).extend(values)
+            if not np.isfinite(whole.history["loss"][-1]):
+                break
         return whole
 
 
 def targets(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndarray:
     """One-hot labels, or the labels themselves for a loss that wants them (KerasTuner has both kinds of spaces)."""
     loss = model.loss
+    if isinstance(loss, Mapping | Sequence) and not isinstance(loss, str):
+        loss = next(iter(loss.values() if isinstance(loss, Mapping) else loss), None)
     name = loss if isinstance(loss, str) else f"{type(loss).__name__} {getattr(loss, '__name__', '')}"
-    return labels if "sparse" in name.lower() else keras.utils.to_categorical(labels, classes)
+    is_sparse = (
+        loss is None or "sparse" in name.lower()
+    )  # without one a loop of the user's own has its loss, mostly that
+    return labels if is_sparse else keras.utils.to_categorical(labels, classes)
 
 
 def populated(configuration: Mapping[str, Value]) -> keras_tuner.HyperParameters:

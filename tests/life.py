@@ -30,7 +30,7 @@ def _without_tracing() -> Iterator[None]:
 
 def check_life(space: SearchSpace, configuration: Configuration, folder: Path) -> keras.Model:
     """Build the model, train it for a step in each stage, save it, load it: it predicts probabilities, and the same."""
-    hp = populated(configuration)
+    hp = populated(configuration | {"learning_rate": 1e-3})  # at the end of its range a step may be one too far
     model = space.build(hp)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (IMAGES, *space.task.input_shape), dtype=np.uint8)
@@ -44,7 +44,6 @@ def check_life(space: SearchSpace, configuration: Configuration, folder: Path) -
     before = model.predict(images, verbose=0)
     loaded = keras.models.load_model(folder / "model.keras")
     np.testing.assert_allclose(loaded.predict(images, verbose=0), before, rtol=1e-4, atol=1e-5)
-    if np.isfinite(before).all():  # at the end of the ranges a step may be one too far: that trial has diverged
-        np.testing.assert_allclose(before.sum(axis=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(before.sum(axis=1), 1, rtol=1e-4)
     keras.utils.clear_session()
     return model

@@ -22,6 +22,7 @@ class Lockstep(Generic[T]):
         self._work = work
         self._values: queue.SimpleQueue[T | BaseException | None] = queue.SimpleQueue()
         self._asked = threading.Semaphore(0)
+        self._has_ended = False
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -32,17 +33,18 @@ class Lockstep(Generic[T]):
         Raises:
             BaseException: whatever the work raised.
         """
-        if not self._thread.is_alive() and self._values.empty():
+        if self._has_ended:
             return None
         self._asked.release()
         value = self._values.get()
+        self._has_ended = value is None or isinstance(value, BaseException)
         if isinstance(value, BaseException):
             raise value
         return value
 
     def close(self) -> None:
         """End the work where it stands and wait until it has."""
-        self._is_closed = True
+        self._is_closed = self._has_ended = True
         self._asked.release()
         self._thread.join()
 
@@ -57,10 +59,14 @@ class Lockstep(Generic[T]):
             self._values.put(error)
 
     def _hand_over(self, value: T) -> None:
+        self._raise_if_closed()  # work that unwinds may come here once more
         self._values.put(value)
         self._wait()
 
     def _wait(self) -> None:
         self._asked.acquire()
+        self._raise_if_closed()
+
+    def _raise_if_closed(self) -> None:
         if self._is_closed:
             raise Closed

@@ -42,8 +42,8 @@ class Preparation:
     hyperparameters: tuple[Hyperparameter, ...]
     backend: str
     """Keras's, such as "tensorflow"."""
-    left_out: tuple[str, ...] = ()
-    """Backbones whose ImageNet weights cannot be had."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of it, a sentence each."""
 
 
 class Preparer:
@@ -93,24 +93,37 @@ def prepare(request: Request) -> Preparation:
     """
     import keras
 
+    from search_spaces.backbones import keras_cache
+
     weights, left_out = load_weights(request)
+    notes = []
+    if left_out:
+        notes.append(
+            f"Backbones: {', '.join(weights)}. Left out, because their weights cannot be had (in "
+            f"{request.weights if request.weights != 'imagenet' else keras_cache('models')}): {', '.join(left_out)}"
+        )
     spec = SpaceSpec(request.space, request.task, weights, request.folder)
-    hyperparameters = _hyperparameters(spec)
+    hyperparameters, is_whole = _hyperparameters(spec)
     if not hyperparameters:
         raise UserError(
             f"--space {request.space} declares no hyperparameter, so there is nothing to search: "
             "its build(hp) must ask hp for a value, as in hp.Float('learning_rate', 1e-4, 1e-2, sampling='log')"
         )
-    return Preparation(spec, tuple(hyperparameters), keras.config.backend(), left_out)
+    if not is_whole:
+        notes.append(
+            f"--space {request.space} has too many values to build a model for each: a hyperparameter that is asked "
+            "for under some of them only may keep its default. A method declare(hp) that registers all mends that"
+        )
+    return Preparation(spec, tuple(hyperparameters), keras.config.backend(), tuple(notes))
 
 
-def _hyperparameters(spec: SpaceSpec) -> list[Hyperparameter]:
+def _hyperparameters(spec: SpaceSpec) -> tuple[list[Hyperparameter], bool]:
     from search_spaces.declaration import declared
     from search_spaces.discovery import discovered
 
     space = spec.create()
     if hasattr(space, "declare"):
-        return declared(space)
+        return declared(space), True
     try:
         return discovered(space, spec.task)
     except Exception as error:
@@ -132,11 +145,12 @@ def load_weights(request: Request) -> tuple[dict[str, str | None], tuple[str, ..
     from search_spaces.backbones import check_names, find_weights, unavailable, without_weights
 
     check_names(request.backbones)
-    found = find_weights(request.weights, request.backbones)
+    found = find_weights(request.weights, request.backbones, request.needs_all)
     missing = without_weights(found)
     if missing and (request.needs_all or len(missing) == len(found)):
         raise unavailable(missing)
-    return {name: source for name, source in found.items() if name not in missing}, missing
+    weights = {name: source for name, source in found.items() if name not in missing}
+    return weights, tuple(name for name in request.backbones if name not in weights)
 
 
 def serve() -> None:

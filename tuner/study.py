@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from results.paths import RunPaths
-from search_spaces.backbones import check_names, find_weights, keras_cache, unseen
+from search_spaces.backbones import check_names, find_weights, unseen
 from search_spaces.cifar_cnn import CLASSES
 from search_spaces.errors import Unavailable, UserError
 from search_spaces.recipes import named
@@ -38,8 +38,8 @@ def run_study(config: StudyConfig) -> RunPaths:
             from tuner.search import search
 
             preparation = _answer(preparer)
-            if preparation.left_out:
-                print(_left_out(preparation), file=terminal, flush=True)
+            for note in preparation.notes:
+                print(note, file=terminal, flush=True)
             search(config, data, preparation, terminal)
     from results.report import write_report
 
@@ -77,13 +77,6 @@ def _answer(preparer: Preparer) -> Preparation:
         raise UserError(f"{error}\n{WORKS}") from error
 
 
-def _left_out(preparation: Preparation) -> str:
-    return (
-        f"Backbones: {', '.join(preparation.spec.weights)}. Left out, because their ImageNet weights are neither in "
-        f"{keras_cache('models')} nor downloadable: {', '.join(preparation.left_out)}"
-    )
-
-
 def _request(config: StudyConfig, data: ImageData | None) -> Request:
     """What the preparation has to know; without `data`, of CIFAR-10, the one source that may be out of reach."""
     task = Task(32, 10, 50_000, config.max_epochs)
@@ -91,7 +84,7 @@ def _request(config: StudyConfig, data: ImageData | None) -> Request:
     if data is not None:
         task = Task(data.image_size, len(data.class_names), len(data.train_labels), config.max_epochs)
         names = data.class_names
-    backbones = unseen(config.backbones, names) if config.space == "finetune" else ()
+    backbones = unseen(config.backbones, names, config.weights) if config.space == "finetune" else ()
     return Request(config.space, task, backbones, config.backbones is not None, config.weights, os.getcwd())
 
 

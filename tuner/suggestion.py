@@ -78,7 +78,7 @@ def _unique_names(space: Sequence[Hyperparameter]) -> list[str]:
                 for condition in hyperparameter.conditions
                 if len(condition.values) <= 3
             ]
-            name = f"{name}[{','.join(short)}]"
+            name = f"{name}[{','.join(short)}]" if short else name
             same = sum(1 for other in names if other == name or other.startswith(f"{name}#"))
             name = f"{name}#{same + 1}" if same else name
         names.append(name)

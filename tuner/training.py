@@ -100,6 +100,7 @@ class Training:
         keras.config.set_dtype_policy(self._dtype_policy)
         keras.utils.set_random_seed(self._seed)
         hp = populated(self._configuration)
+        self._space.declare_hyperparameters(hp)
         self.model = self._space.build(hp)
         hand_over({})
         data, classes = self._data, len(self._data.class_names)
@@ -107,8 +108,8 @@ class Training:
         result = self._space.fit(
             hp,
             self.model,
-            x=data.train_images,
-            y=targets(self.model, data.train_labels, classes),
+            data.train_images,
+            targets(self.model, data.train_labels, classes),
             validation_data=(data.validation_images, targets(self.model, data.validation_labels, classes)),
             epochs=self._epochs,
             callbacks=[keras.callbacks.TerminateOnNaN(), report],

@@ -73,6 +73,9 @@ def test_where_weights_are_found(tmp_path: Path) -> None:
     assert find_weights(str(tmp_path), ["vgg16"]) == {"vgg16": str(tmp_path / "vgg16.weights.h5")}
     with pytest.raises(UserError, match=r"has no resnet50.weights.h5: add it, or leave resnet50 out"):
         find_weights(str(tmp_path), ["vgg16", "resnet50"])
+    assert find_weights(str(tmp_path), ["vgg16", "resnet50", "cifar_cnn"], needs_all=False) == {
+        "vgg16": str(tmp_path / "vgg16.weights.h5"), "cifar_cnn": str(cifar_cnn.BUNDLED)
+    }  # fmt: skip
     with pytest.raises(UserError, match="is one file but 2 backbones are searched"):
         find_weights(str(tmp_path / "vgg16.weights.h5"), ["vgg16", "resnet50"])
     with pytest.raises(UserError, match="no such file or folder"):
@@ -98,11 +101,12 @@ def test_the_small_backbone_takes_small_images(own: int, sizes: list[int]) -> No
 
 
 def test_nobody_is_validated_on_what_it_has_seen() -> None:
-    assert "cifar_cnn" not in unseen(None, cifar_cnn.CLASSES)
-    assert "cifar_cnn" in unseen(None, ("cat", "dog"))
-    assert unseen(("vgg16",), cifar_cnn.CLASSES) == ("vgg16",)
+    assert "cifar_cnn" not in unseen(None, cifar_cnn.CLASSES, "imagenet")
+    assert "cifar_cnn" in unseen(None, ("cat", "dog"), "imagenet")
+    assert "cifar_cnn" in unseen(None, cifar_cnn.CLASSES, "none")
+    assert unseen(("vgg16",), cifar_cnn.CLASSES, "imagenet") == ("vgg16",)
     with pytest.raises(UserError, match="--backbones cifar_cnn: it was trained on CIFAR-10"):
-        unseen(("cifar_cnn", "vgg16"), cifar_cnn.CLASSES)
+        unseen(("cifar_cnn", "vgg16"), cifar_cnn.CLASSES, "imagenet")
 
 
 def features(weights: str | None) -> np.ndarray:

@@ -31,7 +31,9 @@ class OneFunction(keras_tuner.HyperModel):
 
 def found(space: keras_tuner.HyperModel) -> Space:
     """Names with their conditions, in order."""
-    return {one.name: [str(condition) for condition in one.conditions] for one in discovered(space, TASK)}
+    return {
+        one.name: [str(condition) for condition in one.conditions] for one in discovered(space, TASK).hyperparameters
+    }
 
 
 def scoped(hp: Any) -> None:
@@ -59,6 +61,21 @@ def negative(hp: Any) -> None:
         hp.Choice("decoration", ["a", "b"])
 
 
+def branching_off(hp: Any) -> None:
+    """`units` is asked for in every branch but one that has a hyperparameter of its own."""
+    if hp.Choice("kind", ["mlp", "cnn"]) == "cnn" and hp.Boolean("wide"):
+        return
+    hp.Int("units", 8, 512)
+
+
+def elsewhere(hp: Any) -> None:
+    """`flag` is tried where `units` is not asked for: that says nothing of the two."""
+    kind = hp.Choice("kind", ["cnn", "mlp"])
+    hp.Boolean("flag")
+    if kind == "mlp":
+        hp.Int("units", 8, 512)
+
+
 def nested(hp: Any) -> None:
     if hp.Choice("kind", ["a", "b"]) == "b" and hp.Int("depth", 1, 3) > 2:
         hp.Boolean("skip")
@@ -84,6 +101,8 @@ def never(hp: Any) -> None:
              "skip": ["kind = cnn", "depth = 2|3"]},
         ),
         (looped, {"layers": [], "units_0": [], "units_1": ["layers = 2|3"], "units_2": ["layers = 3"]}),
+        (branching_off, {"kind": [], "units": [], "wide": ["kind = cnn"]}),
+        (elsewhere, {"kind": [], "flag": [], "units": ["kind = mlp"]}),
         (negative, {"plain": [], "decoration": ["plain = False"]}),
         (nested, {"kind": [], "depth": ["kind = b"], "skip": ["depth = 3"]}),
         (either, {"first": [], "second": ["first = False"], "shared": []}),
@@ -118,7 +137,7 @@ def test_a_branch_that_cannot_be_built_does_not_hide_the_others() -> None:
             hp.Int("layers", 1, 2)
         hp.Float("lr", 0.1, 0.2)
 
-    assert found(OneFunction(moody)) == {"mood": [], "lr": [], "layers": ["mood = rich"]}
+    assert found(OneFunction(moody)) == {"mood": [], "lr": [], "layers": ["mood = bad|rich"]}
 
 
 def test_a_space_that_can_never_be_built_says_why() -> None:
@@ -137,8 +156,32 @@ def test_looking_ends() -> None:
                 return
 
     space = OneFunction(endless)
-    assert len(discovered(space, TASK)) > 10
+    found, is_whole = discovered(space, TASK)
+    assert len(found) > 10
+    assert not is_whole
     assert space.builds == MOST_BUILDS
+    assert discovered(OneFunction(looped), TASK).is_whole
+
+
+def test_the_depth_of_kerastuners_own_example() -> None:
+    """Its README: 2 to 20 layers, each with a width of its own."""
+
+    def deep(hp: Any) -> None:
+        for number in range(hp.Int("num_layers", 2, 20)):
+            hp.Int(f"units_{number}", 32, 512, step=32)
+
+    conditions = found(OneFunction(deep))
+    assert len(conditions) == 21
+    assert conditions["units_1"] == []
+    assert conditions["units_10"] == ["num_layers = 11..20"]
+
+
+def test_what_is_declared_for_kerastuner_is_known() -> None:
+    class Declaring(OneFunction):
+        def declare_hyperparameters(self, hp: Any) -> None:
+            hp.Int("units", 1, 3)
+
+    assert found(Declaring(lambda hp: hp.get("units"))) == {"units": []}
 
 
 def test_a_long_range_is_tried_at_its_ends() -> None:

@@ -119,6 +119,8 @@ def test_backbones_have_the_image_sizes_that_they_take() -> None:
         ("mobilenet", "vgg16"): (32, 48), ("cifar_cnn",): (16, 24, 32, 48)
     }  # fmt: skip
     assert [one.default for one in sizes.values()] == [48, 32]
+    small = declared(FineTune(TASK, {"mobilenet": None, "cifar_cnn": None}))
+    assert complete(small, {"backbone": "cifar_cnn"})["image_size"] == 32
 
 
 def test_unit_scaling_replaces_the_backbones_own() -> None:

@@ -7,7 +7,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from search_spaces import optimization
+from search_spaces import augmentation, optimization
 from search_spaces.configuration import complete
 from search_spaces.declaration import read
 from search_spaces.space import populated
@@ -78,3 +78,45 @@ def test_batches_leave_an_epoch_enough_steps(images: int, largest: int) -> None:
     hp = keras_tuner.HyperParameters()
     optimization.declare(hp, Task(8, 2, images, 10))
     assert largest == max(next(one.allowed.values for one in read(hp) if one.name == "batch_size"))
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
+    rate = compiled(schedule="one_cycle", batch_size=64, learning_rate=0.01).optimizer._learning_rate
+    assert [float(rate(step)) for step in (0, 30, 100)] == pytest.approx([0.0004, 0.01, 0.0], abs=1e-8)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+def test_a_later_stage_goes_on_with_the_schedule(schedule: str) -> None:
+    hp = keras_tuner.HyperParameters()
+    optimization.declare(hp, TASK)
+    configuration = populated(complete(read(hp), {"schedule": schedule, "batch_size": 64}))
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
+    optimization.compile_model(configuration, model, TASK)
+    whole = [float(model.optimizer._learning_rate(step)) for step in (40, 75)]
+    optimization.compile_model(configuration, model, TASK, first_epoch=4)
+    assert [float(model.optimizer._learning_rate(step)) for step in (0, 35)] == pytest.approx(whole)
+
+
+def test_gradients_are_clipped_to_the_norm() -> None:
+    """Plain SGD at a rate of 0.03: no step is longer than 0.03 times the norm."""
+    given = {"optimizer": "sgd", "momentum": 0.0, "learning_rate": 0.03}
+    free, clipped = compiled(**given), compiled(**given, clip_norm=0.5)
+    lengths = []
+    for model in (free, clipped):
+        before = [np.array(weight) for weight in model.trainable_variables]
+        model.train_on_batch(np.full((8, 4), 100.0), np.eye(2)[[0] * 7 + [1]])
+        moves = [np.array(weight) - old for weight, old in zip(model.trainable_variables, before, strict=True)]
+        lengths.append(np.sqrt(sum((move**2).sum() for move in moves)))
+    assert lengths[1] == pytest.approx(0.015, rel=1e-3)
+    assert lengths[0] > 10 * lengths[1]
+
+
+def test_a_weak_randaugment_leaves_more_than_a_bit() -> None:
+    """Keras's own posterization would leave two levels of grey at a strength below 0.25."""
+    hp = keras_tuner.HyperParameters()
+    augmentation.declare(hp)
+    pixels = keras.Input((16, 16, 3))
+    changed = augmentation.apply(populated(complete(read(hp), {"augmentation": "randaugment"})), pixels)
+    layer = changed._keras_history.operation
+    ramp = np.arange(256, dtype="float32").reshape(1, 16, 16, 1).repeat(3, axis=-1)
+    assert len(np.unique(np.asarray(layer.random_posterization(ramp, training=True)))) >= 32

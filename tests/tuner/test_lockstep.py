@@ -45,11 +45,21 @@ def test_closing_ends_the_thread_wherever_it_is() -> None:
             except Exception:  # as libraries do
                 continue
 
-    for started in (False, True):
-        steps = Lockstep(work)
+    def stubborn(hand_over: Callable[[int], None]) -> None:
+        try:
+            hand_over(1)
+        finally:  # work that calls back once more while it unwinds
+            hand_over(2)
+
+    for started, kind in ((False, work), (True, work), (True, stubborn)):
+        steps = Lockstep(kind)
         if started:
             assert steps.next() == 1
         steps.close()
+    for _ in range(200):  # the thread may outlive its last value by a moment
+        brief = Lockstep(lambda hand_over: None)
+        assert (brief.next(), brief.next()) == (None, None)
+        brief.close()
     ended = Lockstep(lambda hand_over: None)
     assert ended.next() is None
     ended.close()
