@@ -71,10 +71,14 @@ def __getattr__(name: str) -> Any:
             model.compile(loss="sparse_categorical_crossentropy")
             return model
 
-        def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
-            history = keras.callbacks.History()
-            history.history = {name: [hp.get("x")] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-            return history
+        def fit(
+            self, hp: keras_tuner.HyperParameters, model: Any, *args: Any, epochs: int, callbacks: Any, **kwargs: Any
+        ) -> None:
+            for epoch in range(epochs):
+                for callback in callbacks:
+                    callback.on_epoch_end(
+                        epoch, dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), hp.get("x"))
+                    )
 
     return Idle
 

@@ -6,8 +6,8 @@ from typing import Annotated as A
 
 from typer import Option, Typer
 
-from search_spaces.cifar_cnn import BUNDLED
 from search_spaces.errors import reported
+from tuner.chatter import redirected
 
 
 def main(
@@ -17,15 +17,17 @@ def main(
     epochs: A[int, Option(min=1, help="How long to train.")] = 30,
     seed: A[int, Option(min=0, help="Draws the validation images, and seeds the weights.")] = 0,
     precision: A[str, Option(help="float32 or bfloat16.")] = "bfloat16",
-    out: A[Path, Option(help="File to write, .npz; its provenance is written beside it as .json.")] = BUNDLED,
+    out: A[Path, Option(help="File to write, .npz; its provenance is written beside it as .json.")] = Path(
+        "cifar_cnn.npz"
+    ),
 ) -> None:
     """Train a small CNN and keep its trunk as float16, as a backbone to transfer from."""
-    with reported():
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        from tuner.pretraining import pretrain
+    with reported(), redirected(Path(os.devnull)) as terminal:
+        from tuner.pretraining import pretrain  # here, because TensorFlow prints when it is imported
 
-        provenance = pretrain(data, epochs, seed, precision, out)
-        print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, validation accuracy {provenance['validation_accuracy']:.1%}")
+        provenance = pretrain(data, epochs, seed, precision, out, terminal)
+    print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, validation accuracy {provenance['validation_accuracy']:.1%}")
+    print(f"To transfer from it: python scripts/search.py --space finetune --backbones cifar_cnn --weights {out}")
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

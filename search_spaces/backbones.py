@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import cifar_cnn
-from search_spaces.errors import Unavailable, UserError
+from search_spaces.errors import Unavailable, UserError, like
 
 if TYPE_CHECKING:
     import keras
@@ -100,8 +100,8 @@ def check_names(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in BACKBONES]
     if unknown or not names:
         raise UserError(
-            f"--backbones {','.join(names)}: {', '.join(unknown) or 'nothing'} is not among the "
-            f"available ones: {', '.join(BACKBONES)}"
+            f"--backbones {','.join(names)}: {', '.join(unknown) or 'nothing'} is not among the available ones"
+            f"{like(unknown[0], BACKBONES) if unknown else ''}: {', '.join(BACKBONES)}"
         )
 
 
@@ -127,7 +127,7 @@ def find_weights(weights: str, names: Sequence[str], needs_all: bool = True) -> 
 
     `weights` is imagenet, none, a file for the one backbone that is searched, or a folder of `<backbone>.weights.h5`,
     where a backbone without a file is left out unless `needs_all`. cifar_cnn has the weights that come with the package
-    unless they are none or a file.
+    unless they are none, a file, or a folder with a cifar_cnn.npz.
 
     Raises:
         UserError: no such file, a folder without a backbone's file, or one file for several backbones.
@@ -135,9 +135,11 @@ def find_weights(weights: str, names: Sequence[str], needs_all: bool = True) -> 
     if weights == "none":
         return dict.fromkeys(names)
     bundled = {"cifar_cnn": str(cifar_cnn.BUNDLED)}
+    path = Path(weights).expanduser()
+    if (own := path / "cifar_cnn.npz").is_file():
+        bundled = {"cifar_cnn": str(own.resolve())}
     if weights == "imagenet":
         return {name: bundled.get(name, "imagenet") for name in names}
-    path = Path(weights).expanduser()
     if path.is_dir():
         files = {name: path / f"{name}.weights.h5" for name in names if name not in bundled}
         for name, file in files.items():

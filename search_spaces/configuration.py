@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_spaces.errors import UserError
+from search_spaces.errors import UserError, like
 from search_spaces.hyperparameter import Choices, Hyperparameter, Value
 
 Configuration = dict[str, Value]
@@ -22,7 +22,7 @@ def complete(space: Sequence[Hyperparameter], partial: Mapping[str, Any]) -> Con
     names = {hyperparameter.name for hyperparameter in space}
     for name in partial:
         if name not in names:
-            raise UserError(f"unknown hyperparameter {name!r}; this space has {_names(space)}")
+            raise UserError(f"unknown hyperparameter {name!r}{_like(name, space)}; this space has {_names(space)}")
     values: Configuration = {}
     for hyperparameter in space:
         if hyperparameter.is_active(values):
@@ -55,7 +55,7 @@ def fixed(space: Sequence[Hyperparameter], settings: Mapping[str, Any]) -> tuple
     """
     for name in settings:
         if all(one.name != name for one in space):
-            raise UserError(f"--fix {name}: unknown hyperparameter; this space has {_names(space)}")
+            raise UserError(f"--fix {name}: unknown hyperparameter{_like(name, space)}; this space has {_names(space)}")
     return tuple(_fixed(one, settings) if one.name in settings else one for one in space)
 
 
@@ -65,9 +65,13 @@ def _fixed(one: Hyperparameter, settings: Mapping[str, Any]) -> Hyperparameter:
         return one  # never active: what it depends on is fixed to something else
     nearest = one.allowed.nearest(value)
     if nearest is None:
-        where = f" where {' and '.join(map(str, one.conditions))}" if one.conditions else ""
+        where = f" (where {' and '.join(map(str, one.conditions))})" if one.conditions else ""
         raise UserError(f"--fix {one.name}={value}: must be {one.allowed}{where}")
     return dataclasses.replace(one, allowed=Choices((nearest,)), default=nearest)
+
+
+def _like(name: str, space: Sequence[Hyperparameter]) -> str:
+    return like(name, [hyperparameter.name for hyperparameter in space])
 
 
 def _names(space: Sequence[Hyperparameter]) -> str:

@@ -1,7 +1,8 @@
 """The one exception for what a user can put right; it lives in the lowest room so that every room can raise it."""
 
+import difflib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -25,3 +26,9 @@ def reported() -> Iterator[None]:
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def like(name: str, names: Iterable[str]) -> str:
+    """A guess at what was meant by a name that does not exist, to be put behind it; often empty."""
+    found = difflib.get_close_matches(name, list(names), n=1)
+    return f" (did you mean {found[0]}?)" if found else ""

@@ -37,7 +37,7 @@ class Choices:
         )
 
     def __str__(self) -> str:
-        return f"one of {', '.join(map(repr, self.values))}"
+        return f"one of {', '.join(map(repr, self.values))}" if len(self.values) > 1 else repr(self.values[0])
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,12 @@ class StudyConfig:
         )
         _require(self.scheduler in SCHEDULERS, "scheduler", self.scheduler, f"must be one of {', '.join(SCHEDULERS)}")
         _require(self.precision in PRECISIONS, "precision", self.precision, f"must be one of {', '.join(PRECISIONS)}")
+        _require(
+            self.backbones is None or self.space == "finetune",
+            "backbones",
+            ",".join(self.backbones or ()),
+            f"belongs to --space finetune, not to {self.space}",
+        )
         name = self.name or f"{self.space.rpartition(':')[2]}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
         inside = Path(self.data).is_dir() and self.storage.resolve().is_relative_to(Path(self.data).resolve())
         _require(not inside, "storage", self.storage, f"must not lie inside --data {self.data}: runs are no images")

@@ -24,9 +24,12 @@ def first_configurations(
         return [complete(hyperparameters, {})]  # as KerasTuner does: the author chose the defaults because they work
     first = _recipes(config, hyperparameters, terminal) + _given(config, hyperparameters)
     if len(first) > config.trials:
+        given = " and ".join(
+            ["--recipes"] * bool(config.recipes) + [f"--configs {config.configs}"] * bool(config.configs)
+        )
         raise UserError(
-            f"--recipes and --configs give {len(first)} configurations but --trials is {config.trials}: "
-            "they count among the trials, so ask for at least as many"
+            f"{given}: {len(first)} configurations, but --trials is {config.trials}: "
+            f"they count among the trials, so ask for --trials {len(first)} or more"
         )
     return first
 
@@ -40,6 +43,8 @@ def _recipes(config: StudyConfig, hyperparameters: Sequence[Hyperparameter], ter
             if recipe.name in config.recipes:
                 raise UserError(f"--recipes: {error}") from error
             print(f"Left out: {error}", file=terminal, flush=True)
+    if config.recipes and not found:
+        raise UserError(f"--recipes {','.join(config.recipes)}: none of them fits here; leave the option out")
     return found
 
 

@@ -127,7 +127,9 @@ def _hyperparameters(spec: SpaceSpec) -> tuple[list[Hyperparameter], bool]:
     try:
         return discovered(space, spec.task)
     except Exception as error:
-        text = f"--space {spec.name}: a model of it cannot be built: {type(error).__name__}: {error}"
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(frame.filename)}, line {frame.lineno}"
+        text = f"--space {spec.name}: a model of it cannot be built: {type(error).__name__}: {error} ({place})"
         raise UserError(text) from error
 
 

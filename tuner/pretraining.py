@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from search_spaces.cifar_cnn import TRUNK, write
 from search_spaces.configuration import complete
@@ -32,8 +32,10 @@ CONFIGURATION: dict[str, Value] = TRUNK | {
 PRECISIONS = ("float32", "bfloat16")
 
 
-def pretrain(data: str, epochs: int, seed: int, precision: str, out: Path) -> dict[str, Any]:
-    """Train on the training images of `data`, write the trunk of the last epoch to `out` and return its provenance.
+def pretrain(data: str, epochs: int, seed: int, precision: str, out: Path, terminal: TextIO) -> dict[str, Any]:
+    """Train on the training images of `data`, write the trunk of the last epoch to `out`, return its provenance.
+
+    Each epoch is told on `terminal`.
 
     Raises:
         UserError: the data cannot be used, or an option is out of its range.
@@ -45,6 +47,7 @@ def pretrain(data: str, epochs: int, seed: int, precision: str, out: Path) -> di
     if precision not in PRECISIONS:
         raise UserError(f"--precision {precision}: must be one of {', '.join(PRECISIONS)}")
     images = load(data, None, seed)
+    print(images.summary(), file=terminal, flush=True)
     prepare_process(TrialResources(cpus=os.cpu_count() or 1, gpus=0, concurrency=1))
     space = CustomCNN(Task(images.image_size, len(images.class_names), len(images.train_labels), epochs))
     configuration = complete(declared(space), CONFIGURATION)
@@ -52,7 +55,7 @@ def pretrain(data: str, epochs: int, seed: int, precision: str, out: Path) -> di
     training = Training(space, configuration, images, epochs, seed, dtype_policy(precision, 0))
     while epoch := training.run_epoch():
         accuracy = epoch["val_accuracy"]
-        print(f"epoch {epoch['epoch']} of {epochs}: validation accuracy {accuracy:.1%}", flush=True)
+        print(f"epoch {epoch['epoch']} of {epochs}: validation accuracy {accuracy:.1%}", file=terminal, flush=True)
     provenance = {
         "data": Path(data).name,
         "images": {"training": len(images.train_labels), "validation": len(images.validation_labels)},

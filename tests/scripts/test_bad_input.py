@@ -58,7 +58,9 @@ def test_weights_of_another_architecture(tmp_path: Path) -> None:
 
 
 def test_unknown_names_list_what_is_allowed(tmp_path: Path) -> None:
-    assert "vgg19 is not among the available ones: mobilenet, " in refused(tmp_path, "--backbones", "vgg19,vgg16")
+    assert "vgg19 is not among the available ones (did you mean vgg16?): mobilenet, " in refused(
+        tmp_path, "--backbones", "vgg19,vgg16"
+    )
     assert "use custom_cnn, finetune or PACKAGE.MODULE:NAME" in refused(tmp_path, "--space", "cnn", "--data", "digits")
     assert "must be one of asha, none" in refused(tmp_path, "--scheduler", "median")
 
@@ -79,13 +81,15 @@ def test_a_configuration_that_does_not_fit(tmp_path: Path, configuration: dict[s
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--recipes", "m4"), "--recipes m4: there is no such recipe; --list-recipes shows 000-cnn, "),
+        (("--recipes", "m4"), "--recipes m4: there is no such recipe (did you mean 004-m4?); --list-recipes shows "),
         (("--recipes", "004-m7"), "--recipes 004-m7 belongs to --space finetune; those of custom_cnn are 000-cnn, "),
-        (("--recipes", "all"), "--recipes and --configs give 4 configurations but --trials is 3"),
+        (("--recipes", "all"), "--recipes: 4 configurations, but --trials is 3: they count among the trials, so ask for --trials 4 "),
         (("--recipes", "004-m4", "--fix", "filters=16"), "--recipes: recipe 004-m4 does not fit here: hyperparameter "
-         "'filters' is 32 but must be one of 16"),
+         "'filters' is 32 but must be 16"),
         (("--fix", "filters"), "--fix 'filters' must be NAME=VALUE"),
         (("--fix", "filters=20"), "--fix filters=20: must be one of 16, 32, 64"),
+        (("--fix", "filter=16"), "--fix filter: unknown hyperparameter (did you mean filters?); this space has "),
+        (("--backbones", "vgg16"), "--backbones vgg16: belongs to --space finetune, not to custom_cnn"),
         (("--fix", "colour=red"), "--fix colour: unknown hyperparameter; this space has augmentation, "),
     ],
 )  # fmt: skip
@@ -110,6 +114,9 @@ def test_the_bundled_backbone_is_not_validated_on_what_it_has_seen(tmp_path: Pat
 
 def test_a_model_without_a_hyperparameter(tmp_path: Path) -> None:
     (tmp_path / "theirs.py").write_text((ROOT / "tests" / "search_spaces" / "kerastuner_users.py").read_text())
+    (tmp_path / "broken.py").write_text("def build(hp):\n    return hp.Int('a', 1, 2) + keras\n")
+    error = refused(tmp_path, "--space", "broken:build", "--data", "digits", "--image-size", 16)
+    assert "cannot be built: NameError: name 'keras' is not defined (broken.py, line 2)" in error
     error = refused(tmp_path, "--space", "theirs:build_nothing", "--data", "digits", "--image-size", 16)
     assert (
         "--space theirs:build_nothing declares no hyperparameter, so there is nothing to search: its build(hp)" in error

@@ -20,7 +20,10 @@ def run(cwd: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 def test_it_writes_weights_that_a_search_can_start_from(tmp_path: Path) -> None:
     done = run(tmp_path, "--data", "digits", "--epochs", 1, "--seed", 3, "--out", "own.npz")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("digits: 1257 training and 270 validation images of 10 classes")
     assert "own.npz: 0.61 MB, validation accuracy " in done.stdout
+    assert "--backbones cifar_cnn --weights own.npz" in done.stdout
+    assert "oneDNN" not in done.stderr
     facts = json.loads((tmp_path / "own.json").read_text())
     assert (facts["data"], facts["seed"], facts["epochs"], facts["images"]["training"]) == ("digits", 3, 1, 1257)
     assert facts["configuration"]["residual"] is True

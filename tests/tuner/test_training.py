@@ -277,7 +277,7 @@ def test_a_kerastuner_users_model_runs_here_and_there(space: keras_tuner.HyperMo
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 10
     data = ImageData("ten", tuple("abcdefghij"), images[:30], labels[:30], images[30:], labels[30:], 0)
-    suggestions = Suggestions(discovered(space, TASK))
+    suggestions = Suggestions(discovered(space, TASK).hyperparameters)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(5):
         configuration = suggestions.suggest(study.ask())
