@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +62,9 @@ def best_configuration(run: str) -> dict[str, Any]:
 
 
 def job(name: str, space: str, configuration: dict[str, Any], seed: int, is_full: bool) -> Job:
-    """One training."""
+    """One training; a brief one thaws at once what a recipe thaws after a warm-up."""
+    if not is_full and "warmup_epochs" in configuration:
+        configuration = configuration | {"warmup_epochs": 0}
     return {
         "name": name,
         "space": space,
@@ -151,7 +154,7 @@ def results(file: Path) -> list[Job]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
 
 
-def table(found: list[Job], data: str) -> str:
+def table(found: list[Job], data: str, run: str | None) -> str:
     """The document."""
     by_name = defaultdict(list)
     for one in found:
@@ -163,7 +166,28 @@ def table(found: list[Job], data: str) -> str:
         "| recipe | the document claims | test accuracy here | validation | training images | epochs | seeds | minutes "
         "a seed | parameters |\n|---|---|---|---|---|---|---|---|---|"
     )
-    return TEXT.format(data=data, head=head, full="\n".join(full), brief="\n".join(brief), share="15 %")
+    return TEXT.format(
+        data=data,
+        head=head,
+        full="\n".join(full),
+        brief="\n".join(brief),
+        share="15 %",
+        stand_in=STAND_IN,
+        search=search_text(run) if run else "",
+    )
+
+
+def search_text(run: str) -> str:
+    """Which search the best configuration comes from."""
+    from results.paths import RunPaths
+    from results.records import read_study
+    from search_spaces.configuration import one_line
+
+    options = read_study(RunPaths.existing(run)).options
+    names = ("space", "recipes", "trials", "max_epochs", "time_budget", "precision", "fix")
+    command = "search of " + ", ".join(f"{name} {options[name]}" for name in names)
+    lines = textwrap.wrap(one_line(best_configuration(run)), 110)
+    return SEARCH_TEXT.format(command="\n    ".join(textwrap.wrap(command, 110)), configuration="\n    ".join(lines))
 
 
 def row(name: str, found: list[Job]) -> str:
@@ -185,18 +209,22 @@ def row(name: str, found: list[Job]) -> str:
 
 def spread(values: list[float]) -> str:
     """A mean in percent, with its range where there are several."""
-    text = f"{mean(values):.1%}".replace("%", " %")
-    return text if len(values) == 1 else f"{text} ({min(values):.1%} to {max(values):.1%})".replace("%", " %")
+    text = f"{100 * mean(values):.1f} %"
+    return text if len(values) == 1 else f"{text} ({100 * min(values):.1f} to {100 * max(values):.1f} %)"
 
 
 TEXT = """# The recipes, trained here
 
 Written by `benchmarks/reproductions.py`. Data: {data}. Measured on two CPU cores, two trainings at a time with one
-thread each, in bfloat16. {share} of the training images are held out; the test accuracy is that of the epoch with the
-best validation accuracy, on all 10,000 test images. Documents trained longer (20 to 50 epochs) and on GPUs.
+thread each, in bfloat16, other programs beside them at times (the minutes are upper bounds). {share} of the training
+images are held out; the test accuracy is that of the epoch with the best validation accuracy, on all 10,000 test
+images. Documents trained longer (20 to 50 epochs) and on GPUs. With several seeds: the mean, and the lowest and the highest.
 
 {head}
 {full}
+
+"{stand_in}" is that recipe on real ImageNet weights, of MobileNet instead of MobileNetV2 and without those of its last
+pointwise convolution, with two epochs of warm-up. {search}
 
 The pre-trained weights of these could not be had. They ran for one epoch on a sample, **from random weights**, which
 says that they run and nothing else:
@@ -206,6 +234,13 @@ says that they run and nothing else:
 
 `scripts/search.py --list-recipes` shows each recipe's configuration and where it had to depart from its document.
 """
+SEARCH_TEXT = """"best of the search" is the configuration with the best validation accuracy of
+
+    {command}
+
+trained anew on seeds of its own, as long as `000-cnn`:
+
+    {configuration}"""
 
 
 def main() -> None:
@@ -225,7 +260,7 @@ def main() -> None:
         return
     options.results.parent.mkdir(parents=True, exist_ok=True)
     run_all(options)
-    options.out.write_text(table(results(options.results), options.called), encoding="utf-8")
+    options.out.write_text(table(results(options.results), options.called, options.run), encoding="utf-8")
 
 
 if __name__ == "__main__":

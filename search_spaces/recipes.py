@@ -106,7 +106,7 @@ RECIPES = {
         Recipe(
             "001-frozen",
             "finetune",
-            "22.6 %, because 0..1 is not what ResNet50's weights expect: a warning",
+            "22.6 %: a warning, 0..1 is not what its weights expect",
             {"backbone": "resnet50", "image_size": 32, "input_scaling": "unit", **_HEAD_001},
             (
                 NO_OPTIMIZER,

@@ -83,7 +83,7 @@ def test_a_configuration_that_does_not_fit(tmp_path: Path, configuration: dict[s
     [
         (("--recipes", "m4"), "--recipes m4: there is no such recipe (did you mean 004-m4?); --list-recipes shows "),
         (("--recipes", "004-m7"), "--recipes 004-m7 belongs to --space finetune; those of custom_cnn are 000-cnn, "),
-        (("--recipes", "all"), "--recipes: 4 configurations, but --trials is 3: they count among the trials, so ask for --trials 4 "),
+        (("--recipes", "all"), "--recipes: 4 configurations, but --trials is 3: they count "),
         (("--recipes", "004-m4", "--fix", "filters=16"), "--recipes: recipe 004-m4 does not fit here: hyperparameter "
          "'filters' is 32 but must be 16"),
         (("--fix", "filters"), "--fix 'filters' must be NAME=VALUE"),
