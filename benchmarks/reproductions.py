@@ -218,7 +218,7 @@ TEXT = """# The recipes, trained here
 Written by `benchmarks/reproductions.py`. Data: {data}. Measured on two CPU cores, two trainings at a time with one
 thread each, in bfloat16, other programs beside them at times (the minutes are upper bounds). {share} of the training
 images are held out; the test accuracy is that of the epoch with the best validation accuracy, on all 10,000 test
-images. Documents trained longer (20 to 50 epochs) and on GPUs. With several seeds: the mean, and the lowest and the highest.
+images. Documents trained longer (20 to 50 epochs) and on GPUs. With several seeds: the mean, the lowest, the highest.
 
 {head}
 {full}

@@ -1,9 +1,9 @@
 """What the bundled backbone is worth: python benchmarks/transfer.py [--seeds 5]
 
-On 200 of scikit-learn's digits (20 a class): `cifar_cnn` from the bundled weights with its last block thawed, and the same
-network from random weights with all layers training (frozen random ones would be a poor rival), at two learning rates,
-seed by seed and for several lengths of training: validation accuracy on 270 other digits at the end. What thaws, and the
-rate for the bundled weights, were chosen on seeds 10 to 13.
+On 200 of scikit-learn's digits (20 a class): `cifar_cnn` from the bundled weights with its last block thawed, and the
+same network from random weights with all layers training (frozen random ones would be a poor rival) at two learning
+rates, seed by seed and for several lengths of training: validation accuracy on 270 other digits at the end. What thaws,
+and the rate for the bundled weights, were chosen on seeds 10 to 13.
 """
 
 import argparse
