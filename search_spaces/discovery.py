@@ -66,7 +66,7 @@ def discovered(space: keras_tuner.HyperModel, task: Task) -> Discovery:
         if len(builds) == 1 and not known.space and type(space).fit is not keras_tuner.HyperModel.fit:
             _ask_fit(space, hp, model, task)
         known.merge(hp.space, overwrite=False)
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)  # a collection with TensorFlow takes longer than a build
     if not builds:
         raise errors[0]
     found = read(known)
