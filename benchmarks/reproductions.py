@@ -57,7 +57,7 @@ def best_configuration(run: str) -> dict[str, Any]:
     from results.paths import RunPaths
     from results.records import read_trials
 
-    trials = [trial for trial in read_trials(RunPaths.existing(run)) if trial.best_epoch]
+    trials = [trial for trial in read_trials(RunPaths.existing(Path(run))) if trial.best_epoch]
     return dict(max(trials, key=lambda trial: trial.best_epoch.val_accuracy).configuration)
 
 
@@ -183,7 +183,7 @@ def search_text(run: str) -> str:
     from results.records import read_study
     from search_spaces.configuration import one_line
 
-    options = read_study(RunPaths.existing(run)).options
+    options = read_study(RunPaths.existing(Path(run))).options
     names = ("space", "recipes", "trials", "max_epochs", "time_budget", "precision", "fix")
     command = "search of " + ", ".join(f"{name} {options[name]}" for name in names)
     lines = textwrap.wrap(one_line(best_configuration(run)), 110)
