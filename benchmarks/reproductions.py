@@ -54,11 +54,13 @@ def jobs(options: argparse.Namespace) -> list[Job]:
 
 def best_configuration(run: str) -> dict[str, Any]:
     """Of the trial with the highest validation accuracy."""
+    from results.best_models import BestModels
     from results.paths import RunPaths
     from results.records import read_trials
 
-    trials = [trial for trial in read_trials(RunPaths.existing(Path(run))) if trial.best_epoch]
-    return dict(max(trials, key=lambda trial: trial.best_epoch.val_accuracy).configuration)
+    paths = RunPaths.existing(Path(run))
+    best = BestModels(paths.best).ranked()[0]
+    return dict(next(trial.configuration for trial in read_trials(paths) if trial.trial == best.trial))
 
 
 def job(name: str, space: str, configuration: dict[str, Any], seed: int, is_full: bool) -> Job:

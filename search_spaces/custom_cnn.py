@@ -24,8 +24,6 @@ class CustomCNN(SearchSpace):
     With a `second_stage`, the last epochs train the last block and the head alone, at a lower rate.
     """
 
-    not_drawn = frozenset({"early_stopping"})
-
     def declare(self, hp: keras_tuner.HyperParameters) -> None:
         # Every block halves the image; the last one must leave at least one pixel.
         limit = max(1, min(MAX_BLOCKS, self.task.image_size.bit_length() - 1))

@@ -55,14 +55,13 @@ def discovered(space: keras_tuner.HyperModel, task: Task) -> Discovery:
         except Exception as error:
             errors.append(error)
         else:
-            builds.append(_Build(attempt.wanted, dict(hp.values), {one.name for one in hp.space}))
+            builds.append(_Build(attempt.wanted, dict(hp.values), _names(hp)))
             if builds[-1].asked != attempt.asked_before:
                 waiting += [_Attempt(wanted) for wanted in attempt.between]
-        asked = {one.name for one in hp.space}
         for one in read(hp):
             if one.name not in tried and one.is_active(hp.values):
                 tried.add(one.name)
-                waiting += _attempts(one, attempt.wanted, asked)
+                waiting += _attempts(one, attempt.wanted, _names(hp))
         if len(builds) == 1 and not known.space and type(space).fit is not keras_tuner.HyperModel.fit:
             _ask_fit(space, hp, model, task)
         known.merge(hp.space, overwrite=False)
@@ -71,6 +70,10 @@ def discovered(space: keras_tuner.HyperModel, task: Task) -> Discovery:
         raise errors[0]
     found = read(known)
     return Discovery([_conditional(one, found[:place], builds) for place, one in enumerate(found)], not waiting)
+
+
+def _names(hp: keras_tuner.HyperParameters) -> set[str]:
+    return {one.name for one in hp.space}
 
 
 @dataclass(frozen=True)
@@ -124,17 +127,18 @@ def _conditional(one: Hyperparameter, before: Sequence[Hyperparameter], builds: 
 
 def _refused(name: str, parent: Hyperparameter, builds: Sequence[_Build]) -> set[Value]:
     """The values of `parent` under which `name` is not asked for, though it is under another one, all else equal."""
-    asking = [build for build in builds if name in build.asked]
-    if len(_values(parent)) > MOST_VALUES or any(parent.name not in build.asked for build in asking):
+    lacking = [build for build in builds if name not in build.asked and parent.name in build.values]
+    if not lacking or len(_values(parent)) > MOST_VALUES:
         return set()
+    asking = [build for build in builds if name in build.asked]
+    if any(parent.name not in build.asked for build in asking):
+        return set()
+    accepted = {build.values.get(parent.name) for build in asking}
     others = [_without(build.wanted, parent.name) for build in asking]
     return {
         build.values[parent.name]
-        for build in builds
-        if name not in build.asked
-        and parent.name in build.values
-        and _without(build.wanted, parent.name) in others
-        and all(build.values[parent.name] != one.values.get(parent.name) for one in asking)
+        for build in lacking
+        if build.values[parent.name] not in accepted and _without(build.wanted, parent.name) in others
     }
 
 

@@ -20,7 +20,7 @@ class FineTune(SearchSpace):
     `gradual_thaw`, a block an epoch from the output end (Howard & Ruder 2018, arXiv:1801.06146).
     """
 
-    not_drawn = frozenset({"early_stopping", "input_scaling"})
+    not_drawn = SearchSpace.not_drawn | {"input_scaling"}
 
     def __init__(self, task: Task, weights: Mapping[str, str | None]) -> None:
         super().__init__(task)

@@ -24,7 +24,7 @@ class SearchSpace(keras_tuner.HyperModel):
     A trial has one or more stages: from each one's first epoch on other layers train, with an optimizer of its own.
     """
 
-    not_drawn: frozenset[str] = frozenset()
+    not_drawn: frozenset[str] = frozenset({"early_stopping"})
     """Hyperparameters that a search leaves at their default: they are there for whoever sets them."""
 
     def __init__(self, task: Task) -> None:
