@@ -7,6 +7,7 @@ from typer import Exit, Option, Typer
 
 from search_spaces.errors import reported
 from search_spaces.recipes import RECIPES
+from tuner.config import DEFAULT_STORE
 
 
 def print_recipes(is_asked: bool) -> None:
@@ -25,7 +26,7 @@ def main(
         str, Option(help="cifar10, digits, or a folder with a subfolder a class (or train/, val/, test/ of such).")
     ] = "cifar10",
     image_size: A[
-        int | None, Option(help="Side in pixels of images. Default: their own if all are squares of one size, else 96.")
+        int | None, Option(help="Side in pixels. Default: their own if all are alike squares, else 96.")
     ] = None,
     strict: A[bool, Option("--strict", help="An image that does not decode is an error, not skipped.")] = False,
     weights: A[str, Option(help="imagenet, none, a file, or a folder of <backbone>.weights.h5.")] = "imagenet",
@@ -45,13 +46,14 @@ def main(
     grace_epochs: A[int, Option(help="Epochs before ASHA may stop a trial: its first rung.")] = 1,
     reduction_factor: A[float, Option(help="ASHA lets about one in this many go on from each rung.")] = 3.0,
     concurrency: A[int | None, Option(help="Most trials at a time. Default: as many as fit.")] = None,
-    cpus_per_trial: A[
-        float | None, Option(help="CPUs, and so threads, of a trial. Default: 1, or a GPU's share of them.")
-    ] = None,
+    cpus_per_trial: A[float | None, Option(help="CPUs (threads) of a trial. Default: 1, or a GPU's share.")] = None,
     gpus_per_trial: A[
         float | None, Option(help="GPUs of a trial; a share such as 0.5 is allowed. Default: 1 where there are any.")
     ] = None,
     precision: A[str, Option(help="float32, bfloat16, or auto: bfloat16 on GPUs.")] = "auto",
+    feature_store: A[Path, Option(help="Folder of what frozen layers put out, kept for later runs.")] = DEFAULT_STORE,
+    feature_store_gb: A[float, Option(help="What it may hold; what was used longest ago goes first. 0: none.")] = 20.0,
+    views: A[int, Option(help="Augmented views of each image to keep; 0 augments anew in each epoch.")] = 0,
     seed: A[int, Option(help="Draws splits, configurations and weights.")] = 0,
     name: A[str | None, Option(help="Of the run. Default: the space and the time.")] = None,
     storage: A[Path, Option(help="Folder of runs.")] = Path("runs"),

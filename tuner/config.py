@@ -16,6 +16,7 @@ from search_spaces.hyperparameter import Value
 
 SCHEDULERS = ("asha", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
+DEFAULT_STORE = Path("~/.cache/thaw/features")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class StudyConfig:
     cpus_per_trial: float | None = None
     gpus_per_trial: float | None = None
     precision: str = "auto"
+    feature_store: Path = DEFAULT_STORE
+    """A folder of each node; `~` is the home folder there."""
+    feature_store_gb: float = 20.0
+    """0 keeps no features."""
+    views: int = 0
     seed: int = 0
     name: str | None = None
     storage: Path = Path("runs")
@@ -55,16 +61,26 @@ class StudyConfig:
     paths: RunPaths = field(init=False)
 
     def __post_init__(self) -> None:
-        at_least = {"image_size": 8, "trials": 1, "max_epochs": 1, "grace_epochs": 1, "concurrency": 1, "seed": 0}
+        at_least = {
+            "image_size": 8,
+            "trials": 1,
+            "max_epochs": 1,
+            "grace_epochs": 1,
+            "concurrency": 1,
+            "seed": 0,
+            "views": 0,
+        }
         for option, least in at_least.items():
             value = getattr(self, option)
             _require(value is None or value >= least, option, value, f"must be at least {least}")
-        for option in ("cpus_per_trial", "gpus_per_trial", "time_budget", "reduction_factor"):
+        for option in ("cpus_per_trial", "gpus_per_trial", "time_budget", "reduction_factor", "feature_store_gb"):
             value = getattr(self, option)
             _require(value is None or math.isfinite(value), option, value, "must be finite")
         for option in ("cpus_per_trial", "time_budget"):
             value = getattr(self, option)
             _require(value is None or value > 0, option, value, "must be more than 0")
+        gigabytes = self.feature_store_gb
+        _require(gigabytes >= 0, "feature_store_gb", gigabytes, "must be 0 (keep no features) or more")
         _require(self.seed < 2**32, "seed", self.seed, "must be below 2**32")
         gpus = self.gpus_per_trial
         _require(gpus is None or gpus >= 0, "gpus_per_trial", gpus, "must be 0 or more; a share such as 0.5 is allowed")

@@ -15,18 +15,24 @@ from results.records import EpochRecord, TrialRecord, TrialState, write
 
 
 class Recorder(tune.Callback):
-    """Keeps a record of every trial in memory and on disk; `on_change` is called after each change."""
+    """Keeps a record of every trial in memory and on disk.
 
-    def __init__(self, paths: RunPaths, max_epochs: int, on_change: Callable[[TrialRecord], None]) -> None:
+    `on_change` is called after each change, `on_note` once with each note that comes with a result.
+    """
+
+    def __init__(
+        self, paths: RunPaths, max_epochs: int, on_change: Callable[[TrialRecord], None], on_note: Callable[[str], None]
+    ) -> None:
         self.trials: dict[int, TrialRecord] = {}
         self._paths = paths
         self._max_epochs = max_epochs
-        self._on_change = on_change
+        self._on_change, self._on_note = on_change, on_note
+        self._notes: set[str] = set()
         self._began = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune keeps a pickle of its callbacks; whoever watches this one is no part of it."""
-        return self.__dict__ | {"_on_change": _ignore}
+        return self.__dict__ | {"_on_change": _ignore, "_on_note": _ignore}
 
     @property
     def clock(self) -> float:
@@ -42,6 +48,9 @@ class Recorder(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         record = self.trials[trial.config["trial"]]
+        if (note := result.get("note")) and note not in self._notes:
+            self._notes.add(note)
+            self._on_note(f"Note: {note}")
         if "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])
         elif not result.get("ended"):
@@ -99,5 +108,5 @@ def _last_words(trial: Trial) -> str:
     return (lines[-1] if "ray::" in lines[0] else lines[0])[:300]
 
 
-def _ignore(record: TrialRecord) -> None:
+def _ignore(news: TrialRecord | str) -> None:
     """Watch nothing."""

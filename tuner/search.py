@@ -50,7 +50,10 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
         resources.concurrency,
     )
     policy = dtype_policy(config.precision, resources.gpus)
-    settings = TrialSettings(preparation.spec, config.seed, config.max_epochs, policy, resources, config.paths.best)
+    settings = TrialSettings(
+        preparation.spec, config.seed, config.max_epochs, policy, resources, config.paths.best,
+        config.feature_store, config.feature_store_gb, config.views,
+    )  # fmt: skip
     _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)
 
 
@@ -61,7 +64,7 @@ def _run_trials(
     # By default Ray waits for each worker to be ready before it starts the next; our searcher keeps the limit itself.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.concurrency)
     with Monitor(config, terminal) as monitor:
-        recorder = Recorder(config.paths, config.max_epochs, monitor.changed)
+        recorder = Recorder(config.paths, config.max_epochs, monitor.changed, monitor.say)
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"CPU": resources.cpus, "GPU": resources.gpus}),
             tune_config=tune.TuneConfig(

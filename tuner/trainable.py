@@ -23,6 +23,7 @@ from tuner.resources import TrialResources, clear_process, prepare_process
 if TYPE_CHECKING:
     import keras_tuner
 
+    from tuner.features import Features
     from tuner.training import Training
 
 
@@ -37,13 +38,17 @@ class TrialSettings:
     resources: TrialResources
     best: Path
     """Folder of the best models."""
+    feature_store: Path
+    feature_store_gb: float
+    views: int
 
 
 class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
 
     A result has "epoch", the training's metrics and "parameters"; or, when the trial has failed, "failure" with the
-    reason. A trial that ended before its last epoch, of its own accord, repeats its last result with "ended".
+    reason. A trial that ended before its last epoch, of its own accord, repeats its last result with "ended". "note",
+    where there is one, is something that the user should know of the worker.
     """
 
     def setup(  # type: ignore[override]  # tune.with_parameters gives the rest
@@ -57,6 +62,7 @@ class WarmTrial(tune.Trainable):
         self._settings = settings
         self._data = data
         self._space: keras_tuner.HyperModel | None = None
+        self._features: Features | None = None
         self._training: Training | None = None
         self._result: dict[str, Any] | None = None
 
@@ -78,13 +84,14 @@ class WarmTrial(tune.Trainable):
         try:
             if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
                 self._training = self._begin()
-            result = self._training.run_epoch()
-            if result is None:
+            epoch = self._training.run_epoch()
+            if epoch is None:
                 return self._ended()
-            BestModels(self._settings.best).offer(self.config["trial"], result, self._training.save_model)
+            BestModels(self._settings.best).offer(self.config["trial"], epoch, self._training.save_model)
         except TrialFailure as failure:
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True}
-        self._result = result
+        note = self._features.warning if self._features is not None else None
+        result = self._result = epoch | ({"note": note} if note else {})
         return result | {"done": result["epoch"] >= self._settings.max_epochs}
 
     def _ended(self) -> dict[str, Any]:
@@ -106,11 +113,19 @@ class WarmTrial(tune.Trainable):
             settings.max_epochs,
             settings.seed,
             settings.dtype_policy,
+            self._features,
+            settings.views,
         )
 
     def _warm_up(self) -> keras_tuner.HyperModel:
         prepare_process(self._settings.resources)
         space = self._settings.spec.create()
+        if self._settings.feature_store_gb:
+            from tuner.feature_store import FeatureStore
+            from tuner.features import Features
+
+            store = FeatureStore(self._settings.feature_store.expanduser(), self._settings.feature_store_gb * 1e9)
+            self._features = Features(store, self._settings.seed)
         # What is imported by now stays; without this each collection between trials looks at all of TensorFlow (0.2 s).
         gc.collect()
         gc.freeze()

@@ -15,6 +15,8 @@ from search_spaces.hyperparameter import Value
 from search_spaces.space import VALIDATION_BATCH, populated, targets
 from tuner.datasets import ImageData
 from tuner.errors import TrialFailure
+from tuner.features import Features
+from tuner.fitting import Fitting
 from tuner.lockstep import Lockstep
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -33,6 +35,8 @@ class Training:
         epochs: the most there will be.
         seed: of weights, shuffling, dropout and augmentation.
         dtype_policy: Keras's, such as "float32" or "mixed_bfloat16".
+        features: where what a frozen prefix puts out is kept; without, the whole model trains.
+        views: how many augmented views of the training images are kept there (see `Fitting`).
 
     Raises:
         TrialFailure: the model cannot be built.
@@ -46,11 +50,14 @@ class Training:
         epochs: int,
         seed: int,
         dtype_policy: str = "float32",
+        features: Features | None = None,
+        views: int = 0,
     ) -> None:
         self.epoch = 0
         self.model: keras.Model
         self._space, self._configuration, self._data = space, dict(configuration), data
         self._epochs, self._seed, self._dtype_policy = epochs, seed, dtype_policy
+        self._features, self._views = features, views
         self._steps = Lockstep(self._work)
         with _failures("the model cannot be built"):
             self._steps.next()
@@ -102,6 +109,7 @@ class Training:
         hp = populated(self._configuration)
         self._space.declare_hyperparameters(hp)
         self.model = self._space.build(hp)
+        Fitting(self.model, self._features, self._seed, self._views)
         hand_over({})
         data, classes = self._data, len(self._data.class_names)
         report = _Report(hand_over)

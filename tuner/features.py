@@ -1,0 +1,223 @@
+"""What frozen prefixes put out for a study's images: found in the feature store, or computed into it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+import keras
+import numpy as np
+
+from tuner.feature_store import ArraySpec, FeatureStore, StoredArray, StoreUnavailable
+from tuner.folding import folded
+from tuner.frozen_prefix import Cut, FrozenPrefix, augmenting
+from tuner.model_graph import Call, Tensor
+
+BATCH = 64
+"""Images that go through a prefix at a time; an array's chunk is a multiple of it."""
+WAYPOINT_SHARE = 0.25
+"""Share of the store that the waypoints of one array may take."""
+HALF_ERROR = 1e-3
+"""Features are kept as float16 where that changes them by less than this share of their spread (root mean square).
+
+float16 rounds by 2**-12 of a value at the mean; more is lost where a large mean hides a small spread, or beyond 65,504.
+"""
+PATIENCE = 0.2
+"""Seconds to wait for a chunk that another process makes, before the next is tried."""
+
+
+class Features:
+    """Features of a study's images, as arrays of the store.
+
+    Args:
+        store: where they are kept.
+        seed: of the augmented views.
+    """
+
+    def __init__(self, store: FeatureStore, seed: int) -> None:
+        self._store, self._seed = store, seed
+        self._digests: dict[int, tuple[weakref.ref[np.ndarray], str]] = {}
+        self.warning: str | None = None
+        """Why the store could not be used, if ever it could not."""
+
+    def choose(self, prefix: FrozenPrefix, images: np.ndarray, view: int | None) -> Cut | None:
+        """Where to cut for these images: of the best cuts one that is stored, else the first that would fit."""
+        fitting = [
+            cut
+            for cut in prefix.choices()
+            if cut.size * 2 * len(images) <= self._store.capacity and not self._is_cheap(cut)
+        ]
+        small = [cut for cut in fitting if cut.size == fitting[0].size]
+        stored = (cut for cut in small if self._store.has(self._file(self._name(cut, images, view))))
+        return next(stored, next(iter(fitting), None))
+
+    def of(self, prefix: FrozenPrefix, cut: Cut, images: np.ndarray, view: int | None) -> StoredArray | None:
+        """The features of `images` at `cut`; in view number `view` of their augmentation, None for without.
+
+        None when they cannot be stored (`warning` says why), or cost more to read than to compute.
+        """
+        try:
+            return self._of(prefix, cut, images, view)
+        except StoreUnavailable as error:
+            self.warning = f"features are not stored, so trials take longer: {error}"
+            return None
+
+    def _of(self, prefix: FrozenPrefix, cut: Cut, images: np.ndarray, view: int | None) -> StoredArray | None:
+        name = self._name(cut, images, view)
+        for _ in range(1 + len(prefix.cuts)):  # again in float32 where float16 loses too much
+            found = self._store.get(self._file(name))
+            if found is not None:
+                return found
+            cuts = [*self._waypoints(prefix, cut, len(images)), cut]
+            names = [self._name(other, images, view) for other in cuts]
+            with ExitStack() as held:
+                arrays = [
+                    held.enter_context(self._making(one, other, images)) for one, other in zip(names, cuts, strict=True)
+                ]
+                making = _Making(self._store, prefix, cuts, arrays, images, view, self._seed)
+                if making.finish(self._is_wide):
+                    for array in arrays:
+                        self._store.publish(array)
+                elif making.is_cheap:
+                    self._store.note(f"{cut.key[:32]}-cheap")
+                    return None
+        raise StoreUnavailable(f"{self._store.folder}: {name} was removed while it was made")
+
+    def _making(self, name: str, cut: Cut, images: np.ndarray) -> StoredArray:
+        dtype = "float32" if self._store.has_note(f"{name}-wide") else "float16"
+        return self._store.make(ArraySpec(self._file(name), (len(images), *cut.shape), dtype))
+
+    def _file(self, name: str) -> str:
+        return f"{name}-f4" if self._store.has_note(f"{name}-wide") else f"{name}-f2"
+
+    def _is_wide(self, arrays: Sequence[StoredArray]) -> None:
+        for array in arrays:
+            self._store.note(f"{array.spec.name.removesuffix('-f2')}-wide")
+            self._store.discard(array)
+
+    def _is_cheap(self, cut: Cut) -> bool:
+        return self._store.has_note(f"{cut.key[:32]}-cheap")
+
+    def _waypoints(self, prefix: FrozenPrefix, cut: Cut, count: int) -> list[Cut]:
+        found = [other for other in prefix.waypoints() if other.cost < cut.cost]
+        size = sum(other.size * 2 * count for other in found)
+        return found if size <= WAYPOINT_SHARE * self._store.capacity else []
+
+    def _name(self, cut: Cut, images: np.ndarray, view: int | None) -> str:
+        text = f"{self._digest(images)} {cut.key} {'plain' if view is None else (self._seed, view)}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _digest(self, images: np.ndarray) -> str:
+        known = self._digests.get(id(images))
+        if known is None or known[0]() is not images:
+            digest = hashlib.sha256(f"{images.shape} {images.dtype.str}".encode())
+            digest.update(np.ascontiguousarray(images).data)
+            known = self._digests[id(images)] = (weakref.ref(images), digest.hexdigest())
+        return known[1]
+
+
+class _Making:
+    """One array and its waypoints in the making: chunk by chunk, beside other processes that make the same."""
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        prefix: FrozenPrefix,
+        cuts: Sequence[Cut],
+        arrays: Sequence[StoredArray],
+        images: np.ndarray,
+        view: int | None,
+        seed: int,
+    ) -> None:
+        self._store, self._prefix, self._cuts, self._arrays = store, prefix, cuts, arrays
+        self._images, self._view, self._seed = images, view, seed
+        self._parts: dict[tuple[int, int], keras.Model] = {}
+        self.is_cheap = False
+
+    def finish(self, is_wide: Callable[[Sequence[StoredArray]], None]) -> bool:
+        """Make all chunks; False when it was given up, because of `is_cheap` or of what was told to `is_wide`."""
+        left = list(range(self._arrays[-1].spec.chunks))
+        while left:
+            chunk = left.pop(0)
+            first = next((array for array in self._arrays if not array.has(chunk)), None)
+            if first is None:
+                continue
+            with first.making(chunk, PATIENCE if left else 10 * PATIENCE) as is_ours:
+                if not is_ours:
+                    left.append(chunk)
+                elif not self._make(chunk, is_wide):
+                    return False
+                elif any(not array.has(chunk) for array in self._arrays):  # another had begun before us
+                    left.append(chunk)
+        return True
+
+    def _make(self, chunk: int, is_wide: Callable[[Sequence[StoredArray]], None]) -> bool:
+        missing = [number for number, array in enumerate(self._arrays) if not array.has(chunk)]
+        if not missing:
+            return True
+        begin = missing[0]
+        rows = self._arrays[0].spec.rows(chunk)
+        source = self._arrays[begin - 1].values[rows] if begin else self._images[rows]
+        outcomes, seconds = self._compute(begin, source, chunk)
+        made = list(zip(self._arrays[begin:], outcomes, strict=True))
+        wide = [array for array, values in made if array.spec.dtype == "float16" and not fits_half(values)]
+        if wide:
+            is_wide(wide)
+            return False
+        for array, values in made:
+            if not array.has(chunk):
+                array.put(chunk, values)
+        if not begin and chunk == 0 and _reading(self._arrays[-1], rows) >= seconds:
+            self.is_cheap = True
+            return False
+        return True
+
+    def _compute(self, begin: int, source: np.ndarray, chunk: int) -> tuple[list[np.ndarray], float]:
+        """Features of a chunk at each cut from number `begin` on, and the time that it takes once it is traced."""
+        part = self._part(begin)
+        if self._view is not None:
+            _reseed(part, (self._seed, self._view, chunk))
+        seconds, batches = [], []
+        for row in range(0, len(source), BATCH):
+            began = time.perf_counter()
+            outcome = part.predict_on_batch(np.asarray(source[row : row + BATCH]))
+            batches.append([np.asarray(values, "float32") for values in keras.tree.flatten(outcome)])
+            seconds.append(time.perf_counter() - began)
+        return [np.concatenate(values) for values in zip(*batches, strict=True)], min(seconds) * len(seconds)
+
+    def _part(self, begin: int) -> keras.Model:
+        key = (begin, len(self._cuts))
+        if key not in self._parts:
+            start = self._cuts[begin - 1].tensor if begin else self._prefix.graph.input
+            ends: list[Tensor] = [cut.tensor for cut in self._cuts[begin:]]
+            self._parts[key] = self._prefix.graph.part(start, ends, self._substitutes)
+        return self._parts[key]
+
+    def _substitutes(self, calls: Sequence[Call], ends: Sequence[Tensor]) -> dict[int, object]:
+        return folded(calls, ends) | (augmenting(calls) if self._view is not None else {})
+
+
+def fits_half(values: np.ndarray) -> bool:
+    """Whether float16 holds these values without losing what matters (see `HALF_ERROR`)."""
+    with np.errstate(over="ignore"):
+        error = values - values.astype("float16").astype("float32")
+    return bool(np.sqrt(np.mean(np.square(error))) <= HALF_ERROR * np.std(values))  # false for infinities too
+
+
+def _reading(array: StoredArray, rows: slice) -> float:
+    """Seconds to read these rows in another order, as training does."""
+    order = np.random.default_rng(0).permutation(np.arange(rows.start, rows.stop))
+    began = time.perf_counter()
+    array.values[order]
+    return time.perf_counter() - began
+
+
+def _reseed(model: keras.Model, seeds: tuple[int, ...]) -> None:
+    """So that a view is the same whoever makes which of its chunks."""
+    states = np.random.default_rng(seeds)
+    for layer in model._flatten_layers():
+        for generator in layer._seed_generators:
+            generator.state.assign(states.integers(0, 2**31, 2).astype("uint32"))
