@@ -114,12 +114,16 @@ def backbone_layers(model: keras.Model, backbone: Backbone) -> list[keras.layers
 def thaw(layers: list[keras.layers.Layer], count: int, freeze_batch_norm: bool) -> list[keras.layers.Layer]:
     """Freeze all but the last `count` of a backbone's layers and return those that train.
 
-    A frozen batch normalization uses its stored statistics; `freeze_batch_norm` keeps it so among the thawed ones.
+    What is frozen acts as in inference: batch normalization uses its stored statistics (`freeze_batch_norm` keeps it so
+    among the thawed layers too), and dropout, which EfficientNet has between its blocks, drops nothing.
     """
     thawed = []
     for position, layer in enumerate(reversed(layers)):
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = position < count and not (freeze_batch_norm and is_norm)
+        if isinstance(layer, keras.layers.Dropout):
+            layer.thawed_rate = getattr(layer, "thawed_rate", layer.rate)
+            layer.rate = layer.thawed_rate if position < count else 0.0
         if layer.trainable:
             thawed.append(layer)
     return thawed

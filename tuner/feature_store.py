@@ -71,7 +71,8 @@ class StoredArray:
         self.close()
 
     def close(self) -> None:
-        """Let go: the store may remove the array from now on. What is mapped stays readable while it is referenced."""
+        """Let go: the store may remove the array from now on, or once nobody refers to its `values` any more."""
+        self._values = None
         if self._data >= 0:
             os.close(self._data)
             self._data = -1
@@ -140,17 +141,23 @@ class FeatureStore:
 
     def get(self, name: str) -> StoredArray | None:
         """A whole array, or None. One that is damaged is removed."""
-        found = self._open(self.folder / name)
-        if found is None or name in self._sound:
-            return found
-        marks = json.loads((self.folder / name / "array.json").read_text())["checksums"]
-        if all(zlib.crc32(found.values[found.spec.rows(chunk)].data) == mark for chunk, mark in enumerate(marks)):
-            self._sound.add(name)
-            return found
-        found.close()
-        with self._lock():
+        try:
+            found = self._open(self.folder / name)
+            if found is None or name in self._sound:
+                return found
+            if self._is_sound(found):
+                self._sound.add(name)
+                return found
+            found.close()
+        except (ValueError, KeyError):  # a record that is no JSON or not ours, or a file shorter than it says
+            pass
+        with suppress(OSError), self._lock():
             _remove(self.folder / name)
         return None
+
+    def _is_sound(self, found: StoredArray) -> bool:
+        marks = json.loads((self.folder / found.spec.name / "array.json").read_text())["checksums"]
+        return all(zlib.crc32(found.values[found.spec.rows(chunk)].data) == mark for chunk, mark in enumerate(marks))
 
     def make(self, spec: ArraySpec) -> StoredArray:
         """The array of that name, whole or in the making, perhaps by others too.
@@ -164,10 +171,13 @@ class FeatureStore:
         part = self.folder / f"{spec.name}.part"
         try:
             with self._lock():
-                if not (part / "array.json").exists():
+                found = None
+                with suppress(ValueError, KeyError):
+                    found = self._open(part)
+                if found is None:
                     self._make_room(spec.nbytes)
                     self._begin(spec, part)
-                found = self._open(part)
+                    found = self._open(part)
         except OSError as error:
             raise StoreUnavailable(f"{self.folder}: {error.strerror}") from error
         if found is None:
@@ -179,7 +189,7 @@ class FeatureStore:
         part, final = self.folder / f"{array.spec.name}.part", self.folder / array.spec.name
         with self._lock():
             marks = array._marks()
-            if not part.exists() or len(marks) < array.spec.chunks:
+            if not part.exists() or final.exists() or len(marks) < array.spec.chunks:
                 return
             _describe(part, array.spec, [marks[chunk] for chunk in range(array.spec.chunks)])
             for entry in os.scandir(part):
@@ -216,14 +226,17 @@ class FeatureStore:
         except OSError:
             return None
         try:
-            fcntl.flock(data, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(data, fcntl.LOCK_SH)  # held against us for a moment only, by `_is_free`
             record = json.loads((folder / "array.json").read_text())
             with suppress(OSError):  # a store that can only be read
                 os.utime(folder / "array.json")
             return StoredArray(ArraySpec(folder.stem, tuple(record["shape"]), record["dtype"]), folder, data)
-        except (OSError, ValueError, KeyError):  # being removed just now, or not of this program
+        except FileNotFoundError:  # removed just now
             os.close(data)
             return None
+        except BaseException:
+            os.close(data)
+            raise
 
     def _begin(self, spec: ArraySpec, part: Path) -> None:
         _remove(part)

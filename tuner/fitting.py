@@ -58,13 +58,12 @@ class Fitting:
     def _fit(
         self, held: ExitStack, x: np.ndarray, y: np.ndarray, size: int, epochs: int, options: dict[str, Any]
     ) -> keras.callbacks.History:
-        first, validation = options.get("initial_epoch", 0), options.get("validation_data")
+        first: int = options.get("initial_epoch", 0)
+        validation: Any = options.get("validation_data")
         trained, inputs, checked = self._source(held, x, validation[0] if validation else None, first)
         batches = Batches(inputs, y, size, self._seed, first)
-        if validation:
-            validation = Batches(
-                lambda epoch: checked, validation[1], options.get("validation_batch_size") or size, None
-            )
+        if checked is not None:
+            validation = Batches(_always(checked), validation[1], options.get("validation_batch_size") or size, None)
         verbose = options.get("verbose", "auto")
         given = keras.tree.flatten(options.get("callbacks") or [])
         callbacks = keras.callbacks.CallbackList(
@@ -88,8 +87,8 @@ class Fitting:
             return found
         graph = ModelGraph(self._model)
         if folded(graph.calls, graph.outputs):
-            return self._compiled(graph.part(graph.input, substitutes=folded)), lambda epoch: x, validation
-        return self._model, lambda epoch: x, validation
+            return self._compiled(graph.part(graph.input, substitutes=folded)), _always(x), validation
+        return self._model, _always(x), validation
 
     def _on_features(
         self, held: ExitStack, x: np.ndarray, validation: np.ndarray | None, epoch: int
@@ -178,6 +177,10 @@ class _Stop(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._trained.stop_training = self._whole.stop_training
+
+
+def _always(values: np.ndarray) -> Callable[[int], np.ndarray]:
+    return lambda epoch: values
 
 
 def _is_pair(data: Any) -> bool:

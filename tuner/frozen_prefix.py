@@ -219,6 +219,7 @@ def _identity(operation: Any) -> Iterator[bytes]:
         with suppress(Exception):
             yield json.dumps(_unnamed(operation.get_config()), sort_keys=True, default=repr).encode()
         for part in operation._flatten_layers():
+            yield part.dtype_policy.name.encode()  # a policy has no more than a name, and names are left out above
             if not _is_kerases_own(part):
                 with suppress(OSError, TypeError):  # its author may change it between two runs
                     yield inspect.getsource(type(part)).encode()

@@ -34,7 +34,9 @@ def worker(two_colours: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     spec = SpaceSpec("custom_cnn", TASK, {}, str(tmp_path))
     one = WarmTrial.__new__(WarmTrial)  # without Ray's own constructor, which wants a cluster
     one.config = config(0)
-    settings = TrialSettings(spec, 0, TASK.max_epochs, "float32", TrialResources(1, 0, 1), tmp_path / "best")
+    settings = TrialSettings(
+        spec, 0, TASK.max_epochs, "float32", TrialResources(1, 0, 1), tmp_path / "best", tmp_path / "store", 1.0, 0
+    )
     one.setup(one.config, settings, two_colours)
     yield one
     one.cleanup()
