@@ -1,10 +1,14 @@
-"""Every path of a run, once."""
+"""Every path of a run, and of what outlives it, once."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from search_spaces.errors import UserError
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "thaw"
+"""What is kept between runs, on each node: `~` is the home folder there."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

@@ -1,9 +1,14 @@
 """Fixtures that several rooms share."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# What tests keep between runs must not be what the user keeps: features, the precision that was measured.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="thaw-tests-")
 
 import numpy as np
 import optuna
@@ -12,6 +17,7 @@ from PIL import Image
 
 from tuner.datasets import ImageData
 
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 SHARED = Path(__file__).parents[2] / "shared"

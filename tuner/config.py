@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from results.paths import RunPaths
+from results.paths import CACHE, RunPaths
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Value
 
 SCHEDULERS = ("asha", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
-DEFAULT_STORE = Path("~/.cache/thaw/features")
+DEFAULT_STORE = CACHE / "features"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class StudyConfig:
     gpus_per_trial: float | None = None
     precision: str = "auto"
     feature_store: Path = DEFAULT_STORE
-    """A folder of each node; `~` is the home folder there."""
+    """A folder of each node."""
     feature_store_gb: float = 20.0
     """0 keeps no features."""
     views: int = 0

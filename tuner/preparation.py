@@ -32,6 +32,8 @@ class Request:
     weights: str
     folder: str
     """The user's working folder."""
+    measures: bool = False
+    """Whether to find out the faster precision of this machine's processors."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Preparation:
     hyperparameters: tuple[Hyperparameter, ...]
     backend: str
     """Keras's, such as "tensorflow"."""
+    precision: str | None = None
+    """The faster one, where the request asks for it."""
     notes: tuple[str, ...] = ()
     """What the user should know of it, a sentence each."""
 
@@ -94,6 +98,7 @@ def prepare(request: Request) -> Preparation:
     import keras
 
     from search_spaces.backbones import keras_cache
+    from tuner.precision import fastest
 
     weights, left_out = load_weights(request)
     notes = []
@@ -114,7 +119,9 @@ def prepare(request: Request) -> Preparation:
             f"--space {request.space} has too many values to build a model for each: a hyperparameter that is asked "
             "for under some of them only may keep its default. A method declare(hp) that registers all mends that"
         )
-    return Preparation(spec, tuple(hyperparameters), keras.config.backend(), tuple(notes))
+    return Preparation(
+        spec, tuple(hyperparameters), keras.config.backend(), fastest() if request.measures else None, tuple(notes)
+    )
 
 
 def _hyperparameters(spec: SpaceSpec) -> tuple[list[Hyperparameter], bool]:

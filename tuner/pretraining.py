@@ -15,7 +15,8 @@ from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Value
 from search_spaces.task import Task
 from tuner.datasets import load
-from tuner.resources import TrialResources, dtype_policy, prepare_process
+from tuner.precision import dtype_policy
+from tuner.resources import TrialResources, prepare_process
 from tuner.training import Training
 
 CONFIGURATION: dict[str, Value] = TRUNK | {
@@ -52,7 +53,7 @@ def pretrain(data: str, epochs: int, seed: int, precision: str, out: Path, termi
     space = CustomCNN(Task(images.image_size, len(images.class_names), len(images.train_labels), epochs))
     configuration = complete(declared(space), CONFIGURATION)
     began = time.monotonic()
-    training = Training(space, configuration, images, epochs, seed, dtype_policy(precision, 0))
+    training = Training(space, configuration, images, epochs, seed, dtype_policy(precision))
     while epoch := training.run_epoch():
         accuracy = epoch["val_accuracy"]
         print(f"epoch {epoch['epoch']} of {epochs}: validation accuracy {accuracy:.1%}", file=terminal, flush=True)

@@ -86,9 +86,3 @@ def clear_process() -> None:
         for name in [name for name in registry if name.startswith("CustomGradient-")]:
             del registry[name]
     gc.collect()
-
-
-def dtype_policy(precision: str, gpus: float) -> str:
-    """Keras's policy for --precision; auto computes in bfloat16 on a GPU and in float32 on CPUs."""
-    chosen = ("bfloat16" if gpus else "float32") if precision == "auto" else precision
-    return "mixed_bfloat16" if chosen == "bfloat16" else "float32"

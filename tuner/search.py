@@ -20,9 +20,10 @@ from tuner.config import StudyConfig
 from tuner.datasets import ImageData
 from tuner.first_trials import first_configurations
 from tuner.monitor import Monitor
+from tuner.precision import dtype_policy, measured_here
 from tuner.preparation import Preparation
 from tuner.recorder import Recorder
-from tuner.resources import TrialResources, dtype_policy, share_out
+from tuner.resources import TrialResources, share_out
 from tuner.scheduler import create_scheduler
 from tuner.searcher import StudySearcher, create_study
 from tuner.trainable import TrialSettings, WarmTrial
@@ -41,7 +42,8 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     )
     hyperparameters = fixed(preparation.hyperparameters, config.fix)
     first = first_configurations(config, hyperparameters, terminal)
-    write(config.paths.study, _record(config, data, preparation, resources))
+    precision = _precision(config, preparation, resources)
+    write(config.paths.study, _record(config, data, preparation, resources, precision))
     searcher = StudySearcher(
         create_study(config.paths.journal, config.paths.name, config.seed),
         hyperparameters,
@@ -49,9 +51,8 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
         config.max_epochs,
         resources.concurrency,
     )
-    policy = dtype_policy(config.precision, resources.gpus)
     settings = TrialSettings(
-        preparation.spec, config.seed, config.max_epochs, policy, resources, config.paths.best,
+        preparation.spec, config.seed, config.max_epochs, dtype_policy(precision), resources, config.paths.best,
         config.feature_store, config.feature_store_gb, config.views,
     )  # fmt: skip
     _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)
@@ -95,7 +96,20 @@ def _name(trial: tune.experiment.Trial) -> str:
     return trial_name(trial.config["trial"])
 
 
-def _record(config: StudyConfig, data: ImageData, preparation: Preparation, resources: TrialResources) -> StudyRecord:
+def _precision(config: StudyConfig, preparation: Preparation, resources: TrialResources) -> str:
+    """That of all trials. On processors the preparation has measured it; a GPU is measured where trials will run."""
+    if config.precision != "auto":
+        return config.precision
+    if not resources.gpus:
+        assert preparation.precision is not None
+        return preparation.precision
+    measure = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_calls=1)(measured_here)
+    return ray.get(measure.remote(resources))
+
+
+def _record(
+    config: StudyConfig, data: ImageData, preparation: Preparation, resources: TrialResources, precision: str
+) -> StudyRecord:
     return StudyRecord(
         name=config.paths.name,
         started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -106,7 +120,7 @@ def _record(config: StudyConfig, data: ImageData, preparation: Preparation, reso
         machine={
             "platform": platform.platform(),
             "ray": ray.cluster_resources(),
-            "trial": dataclasses.asdict(resources),
+            "trial": dataclasses.asdict(resources) | {"precision": precision},
         },
         hyperparameters=tuple(dict.fromkeys(hyperparameter.name for hyperparameter in preparation.hyperparameters)),
     )

@@ -85,7 +85,15 @@ def _request(config: StudyConfig, data: ImageData | None) -> Request:
         task = Task(data.image_size, len(data.class_names), len(data.train_labels), config.max_epochs)
         names = data.class_names
     backbones = unseen(config.backbones, names, config.weights) if config.space == "finetune" else ()
-    return Request(config.space, task, backbones, config.backbones is not None, config.weights, os.getcwd())
+    return Request(
+        config.space,
+        task,
+        backbones,
+        config.backbones is not None,
+        config.weights,
+        os.getcwd(),
+        config.precision == "auto",
+    )
 
 
 @contextmanager

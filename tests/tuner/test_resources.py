@@ -3,7 +3,7 @@
 import pytest
 
 from search_spaces.errors import UserError
-from tuner.resources import TrialResources, dtype_policy, share_out
+from tuner.resources import TrialResources, share_out
 
 
 @pytest.mark.parametrize(
@@ -42,16 +42,3 @@ def test_asking_for_more_than_there_is() -> None:
 
 def test_threads_follow_cpus() -> None:
     assert [TrialResources(cpus, 0, 1).threads for cpus in (0.5, 1, 4)] == [1, 1, 4]
-
-
-@pytest.mark.parametrize(
-    ("precision", "gpus", "policy"),
-    [
-        ("auto", 0, "float32"),
-        ("auto", 0.5, "mixed_bfloat16"),
-        ("bfloat16", 0, "mixed_bfloat16"),
-        ("float32", 1, "float32"),
-    ],
-)
-def test_precision(precision: str, gpus: float, policy: str) -> None:
-    assert dtype_policy(precision, gpus) == policy
