@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from ray import tune
-from ray.tune.integration.keras import ReportCheckpointCallback
+from ray.tune.integration.keras import TuneReportCheckpointCallback
 from ray.tune.search.optuna import OptunaSearch
 
 
@@ -64,7 +64,7 @@ def train(config, images, epochs, build, weights):
         epochs=epochs,
         validation_data=(data["x_val"], data["y_val"]),
         verbose=0,
-        callbacks=[ReportCheckpointCallback({"val_accuracy": "val_accuracy"}, checkpoint_on=[])],
+        callbacks=[TuneReportCheckpointCallback(metrics=["val_accuracy"], checkpoint_on=[])],
     )
 
 
