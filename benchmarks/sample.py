@@ -10,8 +10,14 @@ ARCHIVE = Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg.tar.xz"
 """CIFAR-10 as JPEG files of quality 75: train/<class>/0000.jpg to 4999.jpg, and test/ likewise."""
 
 
+TEST = 10
+"""Images of each class in test/."""
+
+
 def draw(folder: Path, training: int, validation: int, seed: int = 0, archive: Path = ARCHIVE) -> tuple[Path, Path]:
     """Unpack so many training images of CIFAR-10 (JPEG q75), equally many of each class, into train/ and val/.
+
+    A few more go into test/, so that none of the training images are held out for it.
 
     Returns:
         The folder of images, and an .npz of the same ones as x_train, y_train, x_val and y_val.
@@ -19,6 +25,7 @@ def draw(folder: Path, training: int, validation: int, seed: int = 0, archive: P
     order = np.random.default_rng(seed).permutation(5000)
     split = {int(number): "train" for number in order[: training // 10]}
     split |= {int(number): "val" for number in order[training // 10 : (training + validation) // 10]}
+    split |= {int(number): "test" for number in order[-TEST:]}
     with tarfile.open(archive) as packed:
         for member in packed:
             parts = Path(member.name)
