@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,10 @@ CHUNK = 256
 
 class StoreUnavailable(Exception):
     """The store cannot hold an array: no room, or a folder that cannot be written."""
+
+
+class ArrayRemoved(Exception):
+    """Another process has given up an array that this one makes too."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,18 @@ class ArraySpec:
 
 
 class StoredArray:
-    """An array of the store, whole or in the making; a context manager that lets go of it."""
+    """An array of the store, whole or in the making; a context manager that lets go of it.
 
-    def __init__(self, spec: ArraySpec, folder: Path, data: int) -> None:
+    Args:
+        spec: what it is.
+        folder, data: descriptors of its folder and its file. A descriptor stays with what it was opened for, while
+            another array may come under the same path.
+    """
+
+    def __init__(self, spec: ArraySpec, folder: int, data: int) -> None:
         self.spec = spec
         self._folder, self._data = folder, data
+        self._is_whole = False
         self._values: np.ndarray | None = None
 
     def __enter__(self) -> StoredArray:
@@ -75,7 +87,8 @@ class StoredArray:
         self._values = None
         if self._data >= 0:
             os.close(self._data)
-            self._data = -1
+            os.close(self._folder)
+            self._data = self._folder = -1
 
     @property
     def values(self) -> np.ndarray:
@@ -86,41 +99,56 @@ class StoredArray:
         return self._values
 
     def has(self, chunk: int) -> bool:
-        """Whether a chunk is there."""
-        return not self._folder.name.endswith(".part") or chunk in self._marks()
+        """Whether a chunk is there.
+
+        Raises:
+            ArrayRemoved: the array was given up by another process.
+        """
+        return self._is_whole or chunk in self.marks() or self._is_whole
 
     def put(self, chunk: int, values: np.ndarray) -> None:
         """Write a chunk; it is there when this returns.
 
         Raises:
-            StoreUnavailable: the disk is full, or the array has been removed.
+            OSError: the disk is full, or the array has been removed.
         """
         block = np.ascontiguousarray(values, self.spec.dtype)
         rows = self.spec.rows(chunk)
-        try:
-            view, offset = block.data.cast("B"), rows.start * (self.spec.nbytes // self.spec.shape[0])
-            while view:
-                written = os.pwrite(self._data, view, offset)
-                view, offset = view[written:], offset + written
-            (self._folder / f"{chunk}.{zlib.crc32(block.data):08x}").touch()
-        except OSError as error:
-            raise StoreUnavailable(f"{self._folder.parent}: {error.strerror}") from error
+        view, offset = block.data.cast("B"), rows.start * (self.spec.nbytes // self.spec.shape[0])
+        while view:
+            written = os.pwrite(self._data, view, offset)
+            view, offset = view[written:], offset + written
+        os.close(os.open(f"{chunk}.{zlib.crc32(block.data):08x}", os.O_CREAT | os.O_WRONLY, dir_fd=self._folder))
 
     @contextmanager
     def making(self, chunk: int, timeout: float) -> Iterator[bool]:
         """A lock on a chunk in the making; False when another process has kept it for `timeout` seconds."""
         try:
-            with filelock.FileLock(self._folder / f"{chunk}.lock", timeout=timeout):
-                yield True
-        except (filelock.Timeout, FileNotFoundError):  # another makes it, or the array is whole by now
+            lock = os.open(f"{chunk}.lock", os.O_CREAT | os.O_RDWR, dir_fd=self._folder)
+        except FileNotFoundError:  # removed: `has` tells of it
             yield False
+            return
+        try:
+            yield _locks(lock, timeout)
+        finally:
+            os.close(lock)
 
-    def _marks(self) -> dict[int, int]:
-        """Checksums of the chunks that are there; none when the folder has got its final name."""
-        with suppress(FileNotFoundError):
-            names = (entry.name.partition(".") for entry in os.scandir(self._folder))
-            return {int(number): int(mark, 16) for number, _, mark in names if number.isdigit() and mark != "lock"}
-        return dict.fromkeys(range(self.spec.chunks), 0)
+    def marks(self) -> dict[int, int]:
+        """Checksums of the chunks that are there.
+
+        Raises:
+            ArrayRemoved: the array was given up by another process.
+        """
+        names = [name.partition(".") for name in os.listdir(self._folder)]
+        try:
+            with open(os.open("array.json", os.O_RDONLY, dir_fd=self._folder)) as file:
+                checksums = json.load(file)["checksums"]
+        except FileNotFoundError as error:
+            raise ArrayRemoved(self.spec.name) from error
+        if checksums:
+            self._is_whole = True
+            return dict(enumerate(checksums))
+        return {int(number): int(mark, 16) for number, _, mark in names if number.isdigit() and mark != "lock"}
 
 
 class FeatureStore:
@@ -140,69 +168,66 @@ class FeatureStore:
         return (self.folder / name).is_dir()
 
     def get(self, name: str) -> StoredArray | None:
-        """A whole array, or None. One that is damaged is removed."""
-        try:
+        """A whole array, or None. One that is damaged is removed.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        found = None
+        with suppress(ValueError, KeyError, TypeError):  # a record that is not ours, or a file shorter than it says
             found = self._open(self.folder / name)
             if found is None or name in self._sound:
                 return found
-            if self._is_sound(found):
+            marks = found.marks()
+            if all(zlib.crc32(found.values[found.spec.rows(chunk)].data) == marks[chunk] for chunk in marks):
                 self._sound.add(name)
                 return found
+        if found is not None:
             found.close()
-        except (ValueError, KeyError):  # a record that is no JSON or not ours, or a file shorter than it says
-            pass
-        with suppress(OSError), self._lock():
-            _remove(self.folder / name)
+        with self._lock():
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         return None
-
-    def _is_sound(self, found: StoredArray) -> bool:
-        marks = json.loads((self.folder / found.spec.name / "array.json").read_text())["checksums"]
-        return all(zlib.crc32(found.values[found.spec.rows(chunk)].data) == mark for chunk, mark in enumerate(marks))
 
     def make(self, spec: ArraySpec) -> StoredArray:
         """The array of that name, whole or in the making, perhaps by others too.
 
         Raises:
-            StoreUnavailable: it does not fit beside what is in use, or the folder cannot be written.
+            StoreUnavailable: it does not fit beside what is in use.
+            OSError: the folder cannot be written.
         """
-        whole = self.get(spec.name)
-        if whole is not None:
-            return whole
         part = self.folder / f"{spec.name}.part"
-        try:
-            with self._lock():
-                found = None
-                with suppress(ValueError, KeyError):
-                    found = self._open(part)
-                if found is None:
-                    self._make_room(spec.nbytes)
-                    self._begin(spec, part)
-                    found = self._open(part)
-        except OSError as error:
-            raise StoreUnavailable(f"{self.folder}: {error.strerror}") from error
+        with self._lock():
+            found = self._open_part(self.folder / spec.name) or self._open_part(part)
+            if found is None:
+                self._make_room(spec.nbytes)
+                self._begin(spec, part)
+                found = self._open(part)
         if found is None:
             raise StoreUnavailable(f"{part}: cannot be opened")
         return found
 
     def publish(self, array: StoredArray) -> None:
-        """Give an array of which all chunks are there its final name."""
+        """Give an array of which all chunks are there its final name.
+
+        Raises:
+            ArrayRemoved: the array was given up by another process.
+            OSError: the folder cannot be written.
+        """
         part, final = self.folder / f"{array.spec.name}.part", self.folder / array.spec.name
         with self._lock():
-            marks = array._marks()
-            if not part.exists() or final.exists() or len(marks) < array.spec.chunks:
+            marks = array.marks()
+            if final.exists() or not part.exists() or len(marks) < array.spec.chunks:
                 return
             _describe(part, array.spec, [marks[chunk] for chunk in range(array.spec.chunks)])
-            for entry in os.scandir(part):
+            os.rename(part, final)
+            for entry in os.scandir(final):
                 if entry.name not in ("data", "array.json"):
                     os.unlink(entry)
-            os.rename(part, final)
-        array._folder = final
-        self._sound.add(array.spec.name)
 
     def discard(self, array: StoredArray) -> None:
-        """Give up an array in the making; others who make it find out by and by."""
+        """Give up an array in the making; others who make it get ArrayRemoved."""
         with self._lock():
-            _remove(self.folder / f"{array.spec.name}.part")
+            shutil.rmtree(self.folder / f"{array.spec.name}.part", ignore_errors=True)
 
     def has_note(self, name: str) -> bool:
         """Whether `note` was called with that name."""
@@ -219,27 +244,33 @@ class FeatureStore:
         with filelock.FileLock(self.folder / "lock"):
             yield
 
+    def _open_part(self, part: Path) -> StoredArray | None:
+        try:
+            return self._open(part)
+        except (ValueError, KeyError, TypeError):  # cut short by a crash
+            return None
+
     def _open(self, folder: Path) -> StoredArray | None:
         """Take hold of an array, and mark it as used."""
+        held: list[int] = []
         try:
-            data = os.open(folder / "data", os.O_RDWR if folder.suffix == ".part" else os.O_RDONLY)
-        except OSError:
-            return None
-        try:
-            fcntl.flock(data, fcntl.LOCK_SH)  # held against us for a moment only, by `_is_free`
-            record = json.loads((folder / "array.json").read_text())
+            held.append(os.open(folder, os.O_RDONLY))
+            held.append(os.open("data", os.O_RDWR if folder.suffix == ".part" else os.O_RDONLY, dir_fd=held[0]))
+            fcntl.flock(held[1], fcntl.LOCK_SH)  # held against us only while it is removed
+            with open(os.open("array.json", os.O_RDONLY, dir_fd=held[0])) as file:
+                record = json.load(file)
             with suppress(OSError):  # a store that can only be read
                 os.utime(folder / "array.json")
-            return StoredArray(ArraySpec(folder.stem, tuple(record["shape"]), record["dtype"]), folder, data)
-        except FileNotFoundError:  # removed just now
-            os.close(data)
+            return StoredArray(ArraySpec(folder.stem, tuple(record["shape"]), record["dtype"]), held[0], held.pop())
+        except FileNotFoundError:  # not there, or removed just now
+            _close(held)
             return None
         except BaseException:
-            os.close(data)
+            _close(held)
             raise
 
     def _begin(self, spec: ArraySpec, part: Path) -> None:
-        _remove(part)
+        shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         try:
             data = os.open(part / "data", os.O_RDWR | os.O_CREAT)
@@ -249,22 +280,41 @@ class FeatureStore:
                 os.close(data)
             _describe(part, spec, [])
         except OSError:
-            _remove(part)
+            shutil.rmtree(part, ignore_errors=True)
             raise
 
     def _make_room(self, needed: int) -> None:
+        """Remove what was used longest ago, or nothing at all where that would not be enough."""
         sizes = {folder: _size(folder) for folder in self.folder.iterdir() if folder.is_dir()}
-        for folder in sorted(sizes, key=_last_use):
-            if sum(sizes.values()) + needed <= self.capacity:
-                return
-            if _is_free(folder):
-                _remove(folder)
-                del sizes[folder]
-        if sum(sizes.values()) + needed > self.capacity:
+        in_use = sum(size for folder, size in sizes.items() if not _removable(folder, False))
+        if in_use + needed > self.capacity:
             raise StoreUnavailable(
                 f"{self.folder}: {needed / 1e9:.2f} GB do not fit into --feature-store-gb {self.capacity / 1e9:g} "
                 "beside what is in use"
             )
+        for folder in sorted(sizes, key=_last_use):
+            if sum(sizes.values()) + needed <= self.capacity:
+                return
+            if _removable(folder, True):
+                del sizes[folder]
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _locks(file: int, timeout: float) -> bool:
+    """Lock an open file, waiting at most so many seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.02)
 
 
 def _describe(folder: Path, spec: ArraySpec, checksums: Iterable[int]) -> None:
@@ -284,20 +334,20 @@ def _last_use(folder: Path) -> float:
     return 0.0
 
 
-def _is_free(folder: Path) -> bool:
-    """Whether nobody reads or makes it."""
+def _removable(folder: Path, removes: bool) -> bool:
+    """Whether nobody reads or makes it; if so and asked to, remove it, before anybody else can begin to."""
     try:
         data = os.open(folder / "data", os.O_RDONLY)
     except OSError:
-        return True
+        data = -1
     try:
-        fcntl.flock(data, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if data >= 0:
+            fcntl.flock(data, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if removes:
+            shutil.rmtree(folder, ignore_errors=True)
         return True
     except OSError:
         return False
     finally:
-        os.close(data)
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+        if data >= 0:
+            os.close(data)

@@ -6,12 +6,12 @@ import hashlib
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import keras
 import numpy as np
 
-from tuner.feature_store import ArraySpec, FeatureStore, StoredArray, StoreUnavailable
+from tuner.feature_store import ArrayRemoved, ArraySpec, FeatureStore, StoredArray, StoreUnavailable
 from tuner.folding import folded
 from tuner.frozen_prefix import Cut, FrozenPrefix, augmenting
 from tuner.model_graph import Call, Tensor
@@ -45,6 +45,13 @@ class Features:
 
     def choose(self, prefix: FrozenPrefix, images: np.ndarray, view: int | None) -> Cut | None:
         """Where to cut for these images: of the best cuts one that is stored, else the first that would fit."""
+        try:
+            return self._choose(prefix, images, view)
+        except OSError as error:
+            self._warn(error)
+            return None
+
+    def _choose(self, prefix: FrozenPrefix, images: np.ndarray, view: int | None) -> Cut | None:
         fitting = [
             cut
             for cut in prefix.choices()
@@ -61,9 +68,12 @@ class Features:
         """
         try:
             return self._of(prefix, cut, images, view)
-        except StoreUnavailable as error:
-            self.warning = f"features are not stored, so trials take longer: {error}"
+        except (StoreUnavailable, OSError) as error:
+            self._warn(error)
             return None
+
+    def _warn(self, error: Exception) -> None:
+        self.warning = f"features are not stored, so trials take longer: {error}"
 
     def _of(self, prefix: FrozenPrefix, cut: Cut, images: np.ndarray, view: int | None) -> StoredArray | None:
         name = self._name(cut, images, view)
@@ -73,7 +83,7 @@ class Features:
                 return found
             cuts = [*self._waypoints(prefix, cut, len(images)), cut]
             names = [self._name(other, images, view) for other in cuts]
-            with ExitStack() as held:
+            with ExitStack() as held, suppress(ArrayRemoved):
                 arrays = [
                     held.enter_context(self._making(one, other, images)) for one, other in zip(names, cuts, strict=True)
                 ]
@@ -83,6 +93,7 @@ class Features:
                         self._store.publish(array)
                 elif making.is_cheap:
                     self._store.note(f"{cut.key[:32]}-cheap")
+                    self._store.discard(arrays[-1])
                     return None
         raise StoreUnavailable(f"{self._store.folder}: {name} was removed while it was made")
 
@@ -186,7 +197,12 @@ class _Making:
             outcome = part.predict_on_batch(np.asarray(source[row : row + BATCH]))
             batches.append([np.asarray(values, "float32") for values in keras.tree.flatten(outcome)])
             seconds.append(time.perf_counter() - began)
-        return [np.concatenate(values) for values in zip(*batches, strict=True)], min(seconds) * len(seconds)
+        found = [np.concatenate(values) for values in zip(*batches, strict=True)]
+        if any(
+            values.shape != (len(source), *cut.shape) for values, cut in zip(found, self._cuts[begin:], strict=True)
+        ):
+            raise StoreUnavailable("the model does not put out one row of features for each image")
+        return found, min(seconds) * len(seconds)
 
     def _part(self, begin: int) -> keras.Model:
         key = (begin, len(self._cuts))

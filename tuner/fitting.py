@@ -85,7 +85,10 @@ class Fitting:
         found = self._on_features(held, x, validation, epoch)
         if found is not None:
             return found
-        graph = ModelGraph(self._model)
+        try:
+            graph = ModelGraph(self._model)
+        except ValueError:  # models inside it whose layers share a name: they cannot be taken apart
+            return self._model, _always(x), validation
         if folded(graph.calls, graph.outputs):
             return self._compiled(graph.part(graph.input, substitutes=folded)), _always(x), validation
         return self._model, _always(x), validation

@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -27,6 +26,10 @@ NEARLY = 0.03
 """Share of the training's cost that may be computed again in each step for the sake of a smaller or a shared cut."""
 STRETCHES = 4
 """Waypoints divide a model into this many stretches of equal cost, or up to twice as many."""
+FORMAT = 1
+"""Of the arrays: another number makes all that was stored before unknown."""
+TRIED, TRIED_SPREAD = 16, 50.0
+"""Rows of noise that a layer of unknown make is tried on, and their standard deviation: pixels spread as widely."""
 ELEMENT_COST = 4.0
 """What touching an element costs in multiply-adds: both are rough, and only compared with one another."""
 
@@ -72,6 +75,7 @@ class FrozenPrefix:
             Cut(tensor, keys[id(tensor)], float(costs[count - 1]))
             for count, tensor in graph.narrows()
             if last_random <= count <= len(frozen) and getattr(tensor, "_keras_mask", None) is None
+            and "float" in str(tensor.dtype)
             and None not in tensor.shape[1:]
         )  # fmt: skip
 
@@ -126,13 +130,18 @@ def _is_frozen(call: Call, views: bool) -> bool:
     # `training=False` among a call's arguments says nothing: Keras (3.15) writes it there whatever its author wrote,
     # and overrides it when the model trains.
     parts = list(layer._flatten_layers())
-    if not all(_is_kerases_own(part) for part in parts):
-        return _acts_frozen(call)
-    return not any(_is_random(part) or _changes(part) for part in parts)
+    own = [part for part in parts if _is_kerases_own(part)]
+    if any(_is_random(part) or _changes(part) for part in own):
+        return False
+    return len(own) == len(parts) or _tried(call) is not None
 
 
 def _is_kerases_own(layer: keras.Layer) -> bool:
-    return type(layer).__module__.startswith("keras.") and not isinstance(layer, keras.layers.Lambda)
+    """Whether it is a layer of Keras's own that calls no function of somebody else's."""
+    if not type(layer).__module__.startswith("keras.") or isinstance(layer, keras.layers.Lambda):
+        return False
+    functions = (getattr(layer, name, None) for name in ("activation", "recurrent_activation"))
+    return all(function is None or function.__module__.startswith("keras.") for function in functions)
 
 
 def _is_random(layer: keras.Layer) -> bool:
@@ -153,37 +162,39 @@ def _is_augmentation(operation: Any) -> bool:
     return is_image_layer and any(part._seed_generators for part in operation._flatten_layers())
 
 
-def _acts_frozen(call: Call) -> bool:
-    """Try a layer that is not Keras's own on noise, in training: the same outcome as in inference, and no change."""
+def _tried(call: Call) -> list[np.ndarray] | None:
+    """What a layer that is not Keras's own makes of some noise; None unless that is the same in training and in
+    inference, every time, and the layer is the same after it."""
     layer = call.operation
     shapes = [tensor.shape for tensor in call.input_tensors]
     if any(None in shape[1:] for shape in shapes):
-        return False
+        return None
     noise = np.random.default_rng(0)
     values = {
-        id(tensor): keras.ops.cast(noise.normal(size=(2, *tensor.shape[1:])), tensor.dtype)
+        id(tensor): keras.ops.cast(noise.normal(scale=TRIED_SPREAD, size=(TRIED, *tensor.shape[1:])), tensor.dtype)
         for tensor in call.input_tensors
     }
     args, kwargs = call.arguments.fill_in(values)
     before = [np.array(variable) for variable in layer.variables]
-    modes = (True, True, False) if layer._call_has_training_arg else (None, None)
     outcomes = []
     try:
-        for mode in modes:
-            chosen = kwargs if mode is None else kwargs | {"training": mode}
-            outcomes.append([np.array(value) for value in keras.tree.flatten(layer(*args, **chosen))])
-        after = [np.array(variable) for variable in layer.variables]
+        for mode in (True, True, True, False):
+            outcome = keras.tree.flatten(layer(*args, **kwargs | {"training": mode}))
+            outcomes.append([np.asarray(keras.ops.convert_to_numpy(value), "float32") for value in outcome])
+        is_same = not layer.losses and all(
+            np.array_equal(old, np.array(variable)) for old, variable in zip(before, layer.variables, strict=True)
+        )
     except Exception:
-        return False
+        return None
     finally:
         for variable, value in zip(layer.variables, before, strict=True):
             variable.assign(value)
-    is_same = all(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
-    return is_same and all(
+    is_same = is_same and all(
         np.allclose(first, other, rtol=1e-3, atol=1e-5)
         for outcome in outcomes[1:]
         for first, other in zip(outcomes[0], outcome, strict=True)
     )
+    return outcomes[-1] if is_same else None
 
 
 def _cost(call: Call) -> float:
@@ -198,12 +209,12 @@ def _cost(call: Call) -> float:
 
 def _keys(graph: ModelGraph, calls: Sequence[Call]) -> dict[int, str]:
     """The key of each tensor: a hash over the calls that lead to it."""
-    start = f"{keras.backend.backend()} {keras.__version__} {graph.input.shape[1:]} {graph.input.dtype}"
+    start = f"{FORMAT} {keras.backend.backend()} {keras.__version__} {graph.input.shape[1:]} {graph.input.dtype}"
     keys = {id(graph.input): hashlib.sha256(start.encode()).hexdigest()}
     for call in calls:
         args, kwargs = call.arguments.fill_in(keys)
         digest = hashlib.sha256()
-        for part in (*_identity(call.operation), *_flattened(args, kwargs)):
+        for part in (*_identity(call), *_flattened(args, kwargs)):
             digest.update(part)
             digest.update(b"\0")
         for number, tensor in enumerate(call.outputs):
@@ -211,14 +222,21 @@ def _keys(graph: ModelGraph, calls: Sequence[Call]) -> dict[int, str]:
     return keys
 
 
-def _identity(operation: Any) -> Iterator[bytes]:
-    """All that decides what an operation computes: its class, configuration and weights, but no name."""
-    kind = type(operation)
+def _identity(call: Call) -> Iterator[bytes]:
+    """All that decides what an operation computes: its class, configuration and weights, but no name.
+
+    Of a layer that is not Keras's own also its source and what it makes of noise: a configuration tells of a function
+    no more than its name.
+    """
+    operation, kind = call.operation, type(call.operation)
     yield f"{kind.__module__}.{kind.__qualname__}".encode()
     if isinstance(operation, keras.Layer):
         with suppress(Exception):
             yield json.dumps(_unnamed(operation.get_config()), sort_keys=True, default=repr).encode()
-        for part in operation._flatten_layers():
+        parts = list(operation._flatten_layers())
+        if not all(_is_kerases_own(part) for part in parts):
+            yield from (outcome.tobytes() for outcome in _tried(call) or [])
+        for part in parts:
             yield part.dtype_policy.name.encode()  # a policy has no more than a name, and names are left out above
             if not _is_kerases_own(part):
                 with suppress(OSError, TypeError):  # its author may change it between two runs
@@ -241,9 +259,30 @@ def _unnamed(config: Any) -> Any:
 
 def _flattened(args: Any, kwargs: Any) -> Iterator[bytes]:
     for value in keras.tree.flatten((args, dict(sorted(kwargs.items())))):
-        yield np.asarray(value).tobytes() if hasattr(value, "__array__") else repr(value).encode()
+        if hasattr(value, "__array__"):
+            array = np.asarray(value)
+            yield f"{array.shape} {array.dtype.str}".encode() + array.tobytes()
+        else:
+            yield repr(value).encode()
+
+
+class InTraining(keras.layers.Layer):
+    """A layer that acts as in training wherever it is called. (An argument would not do: a model overrides it.)"""
+
+    def __init__(self, layer: keras.layers.Layer) -> None:
+        super().__init__(dtype=layer.dtype_policy)
+        self.layer = layer
+        self.built = True
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The layer's."""
+        return self.layer.compute_output_shape(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        """What the layer gives in training."""
+        return self.layer(inputs, training=True)
 
 
 def augmenting(calls: Sequence[Call]) -> dict[int, Any]:
     """For `ModelGraph.part`: augmentation that acts as in training wherever the part is called."""
-    return {id(call): partial(call.operation, training=True) for call in calls if _is_augmentation(call.operation)}
+    return {id(call): InTraining(call.operation) for call in calls if _is_augmentation(call.operation)}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tuner.feature_store import CHUNK, ArraySpec, FeatureStore, StoreUnavailable
+from tuner.feature_store import CHUNK, ArrayRemoved, ArraySpec, FeatureStore, StoreUnavailable
 
 ROWS = 3 * CHUNK - 10
 
@@ -129,9 +129,38 @@ def test_one_in_the_making_stays_too_and_an_abandoned_one_goes(tmp_path: Path) -
     assert not (tmp_path / "one.part").exists()
 
 
+def test_who_makes_an_array_that_was_given_up_is_told(store: FeatureStore) -> None:
+    with store.make(spec()) as mine, store.make(spec()) as others:
+        mine.put(0, values()[:CHUNK])
+        store.discard(others)
+        with pytest.raises(ArrayRemoved):
+            mine.has(0)
+        put(store)  # under the same name: still not what is held
+        with pytest.raises(ArrayRemoved):
+            mine.has(0)
+
+
+def test_who_comes_when_another_has_finished_gets_it_whole(store: FeatureStore) -> None:
+    with store.make(spec()) as late:
+        put(store)
+        assert all(late.has(chunk) for chunk in range(late.spec.chunks))
+        np.testing.assert_array_equal(late.values, values())
+        store.publish(late)
+    assert sorted(path.name for path in store.folder.iterdir()) == ["lock", "one"]
+    assert sorted(path.name for path in (store.folder / "one").iterdir()) == ["array.json", "data"]
+
+
+def test_what_cannot_fit_costs_nothing_that_is_kept(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, 1.5 * spec().nbytes)
+    put(store)
+    with pytest.raises(StoreUnavailable, match="do not fit"):
+        store.make(spec("huge", columns=100))
+    assert store.has("one")
+
+
 def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnavailable, match=r"file"):
+    with pytest.raises(OSError, match=r"file"):
         FeatureStore(tmp_path / "file" / "store", 1e6).make(spec())
 
 
@@ -156,7 +185,7 @@ from tuner.feature_store import *
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 try:
     FeatureStore(Path({str(store.folder)!r}), 1e6).make(ArraySpec("one", ({ROWS}, 4), "float16"))
-except StoreUnavailable as error:
+except OSError as error:
     print("unavailable", error)
 """
     done = subprocess.run([sys.executable, "-c", filling], capture_output=True, text=True, check=True)

@@ -21,6 +21,7 @@ from tuner.batches import Batches
 from tuner.feature_store import FeatureStore
 from tuner.features import Features
 from tuner.fitting import Fitting
+from tuner.frozen_prefix import find
 
 IMAGES, SIDE, CLASSES = 48, 32, 3
 RANDOM = np.random.default_rng(0)
@@ -189,6 +190,35 @@ def test_views_are_kept_and_come_round(store: FeatureStore, monkeypatch: pytest.
     assert sum(seen) == 2 * IMAGES + len(CHECKED[0])
     without, *_ = trained(store, {}, "cifar_cnn", epochs=5, views=2)
     assert without["loss"] != history["loss"]
+
+
+def test_views_differ_from_one_another_and_from_the_plain_images(store: FeatureStore) -> None:
+    pixels = keras.Input((SIDE, SIDE, 3))
+    shifted = keras.layers.RandomTranslation(0.3, 0.3)(pixels)
+    frozen = keras.layers.Conv2D(4, 3, strides=2, trainable=False)(shifted)
+    model = keras.Model(pixels, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(frozen)))
+    prefix = find(model, views=True)
+    assert prefix is not None
+    features, cut = Features(store, 0), prefix.cuts[-1]
+    arrays = [features.of(prefix, cut, PIXELS, view) for view in (None, 0, 1)]
+    plain, first, second = (np.array(array.values, "float32") for array in arrays if array is not None)
+    for one, other in ((plain, first), (plain, second), (first, second)):
+        assert np.abs(one - other).mean() > 0.1 * np.abs(plain).mean()
+    part = prefix.graph.part(prefix.graph.input, [cut.tensor])
+    np.testing.assert_allclose(plain, part.predict(PIXELS, verbose=0), rtol=5e-3, atol=0.1)
+
+
+def test_models_inside_that_cannot_be_taken_apart_train_whole(store: FeatureStore) -> None:
+    pixels = keras.Input((SIDE, SIDE, 3))
+    twins = []
+    for _ in range(2):
+        entry = keras.Input((SIDE, SIDE, 3))
+        twins.append(keras.Model(entry, keras.layers.Conv2D(2, 3, name="same", trainable=False)(entry)))
+    total = keras.layers.Add()([twin(pixels) for twin in twins])
+    model = keras.Model(pixels, keras.layers.Dense(CLASSES, "softmax")(keras.layers.Flatten()(total)))
+    model.compile("sgd", "categorical_crossentropy")
+    Fitting(model, Features(store, 0), seed=0)
+    assert len(model.fit(PIXELS, TARGETS, verbose=0).history["loss"]) == 1
 
 
 def test_without_views_augmentation_trains_the_whole_model(store: FeatureStore) -> None:
