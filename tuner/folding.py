@@ -47,13 +47,13 @@ class FoldedConvolution(keras.layers.Layer):
         is_depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
         dtype = self.compute_dtype
         if is_depthwise:
-            dtype = depthwise_dtype(convolution)
+            dtype = _depthwise_dtype(convolution)
             kernel = convolution.kernel * keras.ops.reshape(scale, convolution.kernel.shape[-2:])
         else:
             kernel = convolution.kernel * scale
         if not is_depthwise and _multiplies(convolution):
             rows = keras.ops.reshape(keras.ops.cast(inputs, dtype), (-1, inputs.shape[-1]))
-            outputs = keras.ops.matmul(rows, keras.ops.cast(kernel[0, 0], dtype)) + keras.ops.cast(shift, dtype)
+            outputs = _shifted(keras.ops.matmul(rows, keras.ops.cast(kernel[0, 0], dtype)), shift, dtype)
             return keras.ops.reshape(outputs, (-1, *inputs.shape[1:-1], convolution.filters))
         convolve = keras.ops.depthwise_conv if is_depthwise else keras.ops.conv
         outputs = convolve(
@@ -64,10 +64,15 @@ class FoldedConvolution(keras.layers.Layer):
             data_format=convolution.data_format,
             dilation_rate=convolution.dilation_rate,
         )
-        return keras.ops.cast(outputs + keras.ops.cast(shift, dtype), self.compute_dtype)
+        return _shifted(outputs, shift, self.compute_dtype)
 
 
-def depthwise_dtype(convolution: keras.layers.Layer) -> str:
+def _shifted(outputs: Any, shift: Any, dtype: str) -> Any:
+    """The sum in float32: a shift rounded to bfloat16 would be a mistake that is the same at every position."""
+    return keras.ops.cast(keras.ops.cast(outputs, "float32") + shift, dtype)
+
+
+def _depthwise_dtype(convolution: keras.layers.Layer) -> str:
     """What a depthwise convolution computes in. TensorFlow's gradient of one with strides takes 100 times as long in
     bfloat16 as in float32 on CPUs (a generic kernel of oneDNN); measured with 2.21."""
     is_strided = set(convolution.strides) != {1}

@@ -63,9 +63,9 @@ def test_folded_trains_as_apart(convolution: keras.layers.Layer, norm: dict[str,
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_in_bfloat16_the_kernel_is_rounded_once(size: int) -> None:
-    convolution = keras.layers.Conv2D(6, size, dtype="mixed_bfloat16")
+    convolution = keras.layers.Conv2D(512, size, dtype="mixed_bfloat16")
     model = stack(convolution, activation="linear", dtype="mixed_bfloat16")
-    exact = stack(keras.layers.Conv2D(6, size), activation="linear")
+    exact = stack(keras.layers.Conv2D(512, size), activation="linear")
     exact.set_weights(model.get_weights())
     pixels = RANDOM.normal(size=(8, 9, 9, 4)).astype("float32")
     truth = exact.predict(pixels, verbose=0)
