@@ -104,7 +104,7 @@ class StoredArray:
         Raises:
             ArrayRemoved: the array was given up by another process.
         """
-        return self._is_whole or chunk in self.marks() or self._is_whole
+        return self._is_whole or chunk in self.marks()
 
     def put(self, chunk: int, values: np.ndarray) -> None:
         """Write a chunk; it is there when this returns.
@@ -197,7 +197,7 @@ class FeatureStore:
         """
         part = self.folder / f"{spec.name}.part"
         with self._lock():
-            found = self._open_part(self.folder / spec.name) or self._open_part(part)
+            found = self._open_or_none(self.folder / spec.name) or self._open_or_none(part)
             if found is None:
                 self._make_room(spec.nbytes)
                 self._begin(spec, part)
@@ -244,7 +244,7 @@ class FeatureStore:
         with filelock.FileLock(self.folder / "lock"):
             yield
 
-    def _open_part(self, part: Path) -> StoredArray | None:
+    def _open_or_none(self, part: Path) -> StoredArray | None:
         try:
             return self._open(part)
         except (ValueError, KeyError, TypeError):  # cut short by a crash

@@ -145,7 +145,7 @@ class _Making:
     ) -> None:
         self._store, self._prefix, self._cuts, self._arrays = store, prefix, cuts, arrays
         self._images, self._view, self._seed = images, view, seed
-        self._parts: dict[tuple[int, int], keras.Model] = {}
+        self._parts: dict[int, keras.Model] = {}
         self.is_cheap = False
 
     def finish(self, is_wide: Callable[[Sequence[StoredArray]], None]) -> bool:
@@ -205,12 +205,11 @@ class _Making:
         return found, min(seconds) * len(seconds)
 
     def _part(self, begin: int) -> keras.Model:
-        key = (begin, len(self._cuts))
-        if key not in self._parts:
+        if begin not in self._parts:
             start = self._cuts[begin - 1].tensor if begin else self._prefix.graph.input
             ends: list[Tensor] = [cut.tensor for cut in self._cuts[begin:]]
-            self._parts[key] = self._prefix.graph.part(start, ends, self._substitutes)
-        return self._parts[key]
+            self._parts[begin] = self._prefix.graph.part(start, ends, self._substitutes)
+        return self._parts[begin]
 
     def _substitutes(self, calls: Sequence[Call], ends: Sequence[Tensor]) -> dict[int, object]:
         return folded(calls, ends) | (augmenting(calls) if self._view is not None else {})

@@ -130,7 +130,7 @@ class _Views:
 
     def begin(self, epoch: int) -> Cut | None:
         """Choose the cut, and get the features of the first epoch; None where that is not worth it, or cannot be."""
-        self._view = epoch % self._views if self._views else None
+        self._view = self._number(epoch)
         self._cut = self._features.choose(self._prefix, self._images, self._view)
         if self._cut is not None and self._prefix.gain(self._cut) >= LEAST_GAIN:
             self._stored = self._features.of(self._prefix, self._cut, self._images, self._view)
@@ -138,7 +138,7 @@ class _Views:
 
     def of(self, epoch: int) -> np.ndarray:
         """The features of that epoch; those of the one before where a further view cannot be stored."""
-        view = epoch % self._views if self._views else None
+        view = self._number(epoch)
         assert self._cut is not None
         assert self._stored is not None
         if view != self._view:
@@ -147,6 +147,9 @@ class _Views:
                 self._stored.close()
                 self._stored, self._view = following, view
         return self._stored.values
+
+    def _number(self, epoch: int) -> int | None:
+        return epoch % self._views if self._views else None
 
     def close(self) -> None:
         """Let go of what is held."""

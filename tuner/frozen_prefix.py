@@ -66,11 +66,11 @@ class FrozenPrefix:
     def __init__(self, graph: ModelGraph, views: bool = False) -> None:
         self.graph = graph
         frozen = list(takewhile(lambda call: _is_frozen(call, views), graph.calls))
-        self.is_augmented = any(_is_augmentation(call.operation) for call in frozen)
         costs = np.cumsum([_cost(call) for call in graph.calls])
         self._whole_cost = float(costs[-1]) if len(costs) else 0.0
         keys = _keys(graph, frozen)
         last_random = max((i + 1 for i, call in enumerate(frozen) if _is_augmentation(call.operation)), default=0)
+        self.is_augmented = last_random > 0
         self.cuts: tuple[Cut, ...] = tuple(
             Cut(tensor, keys[id(tensor)], float(costs[count - 1]))
             for count, tensor in graph.narrows()
@@ -92,14 +92,14 @@ class FrozenPrefix:
         """The share of an epoch's computing that features at `cut` save."""
         return cut.cost / (cut.cost + TRAINING_COST * (self._whole_cost - cut.cost))
 
-    def waypoints(self, stretches: int = STRETCHES) -> list[Cut]:
+    def waypoints(self) -> list[Cut]:
         """The smallest cut of each stretch of the model: the same ones whatever of it is frozen behind them.
 
         Features stored there make those of any later cut cheap.
         """
         if not self._whole_cost:
             return []
-        stretch = 2.0 ** np.floor(np.log2(self._whole_cost / stretches))  # so that a head's size does not move them
+        stretch = 2.0 ** np.floor(np.log2(self._whole_cost / STRETCHES))  # so that a head's size does not move them
         smallest: dict[int, Cut] = {}
         for cut in self.cuts:
             number = int(cut.cost // stretch)
