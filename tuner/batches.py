@@ -1,9 +1,16 @@
 """What training reads, a batch at a time, in an order that the seed alone decides."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
+
+IN_MEMORY = 256e6
+"""Bytes of inputs that a worker keeps in its own memory: from there TensorFlow gathers a batch in a third of the time.
+
+Larger ones are memory maps, whose pages all workers share.
+"""
 
 
 class Batches(keras.utils.PyDataset):
@@ -24,13 +31,22 @@ class Batches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self._inputs, self._targets, self._size, self._seed = inputs, targets, size, seed
+        self._values = np.empty(0)
+        self._order = np.arange(len(targets))
+        self._held: tuple[Any, Any] | None = None
         self.begin(epoch)
 
     def begin(self, epoch: int) -> None:
         """Go to the inputs and the order of that epoch."""
-        self._values = self._inputs(epoch)
+        values = self._inputs(epoch)
         if self._seed is not None:
             self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._targets))
+        if self._held is not None:
+            held_values, held_order = self._held
+            held_order.assign(self._order)
+            if values is not self._values:
+                held_values.assign(values)
+        self._values = values
 
     def __len__(self) -> int:
         return -(-len(self._targets) // self._size)
@@ -41,3 +57,20 @@ class Batches(keras.utils.PyDataset):
             return np.asarray(self._values[rows]), self._targets[rows]
         drawn = self._order[rows]
         return self._values[drawn], self._targets[drawn]
+
+    def source(self) -> Any:
+        """What to give to Keras: these very batches, gathered by TensorFlow where it computes and memory allows."""
+        if keras.backend.backend() != "tensorflow" or self._values.nbytes > IN_MEMORY:
+            return self
+        import tensorflow as tf
+
+        with tf.device("cpu"):
+            values, order = (tf.Variable(array, trainable=False) for array in (self._values, self._order))
+            targets = tf.constant(self._targets)
+        self._held = values, order
+
+        def batch(index: Any) -> tuple[Any, Any]:
+            rows = order[index * self._size : (index + 1) * self._size]
+            return tf.gather(values, rows), tf.gather(targets, rows)
+
+        return tf.data.Dataset.range(len(self)).map(batch).prefetch(1)

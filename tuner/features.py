@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from tuner.feature_store import ArrayRemoved, ArraySpec, FeatureStore, StoredArray, StoreUnavailable
-from tuner.folding import folded
 from tuner.frozen_prefix import Cut, FrozenPrefix, augmenting
 from tuner.model_graph import Call, Tensor
+from tuner.substitutes import faster
 
 BATCH = 64
 """Images that go through a prefix at a time; an array's chunk is a multiple of it."""
@@ -212,7 +212,7 @@ class _Making:
         return self._parts[begin]
 
     def _substitutes(self, calls: Sequence[Call], ends: Sequence[Tensor]) -> dict[int, object]:
-        return folded(calls, ends) | (augmenting(calls) if self._view is not None else {})
+        return faster(calls, ends) | (augmenting(calls) if self._view is not None else {})
 
 
 def fits_half(values: np.ndarray) -> bool:

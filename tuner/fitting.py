@@ -16,9 +16,9 @@ from tuner import frozen_prefix
 from tuner.batches import Batches
 from tuner.feature_store import StoredArray
 from tuner.features import Features
-from tuner.folding import folded
 from tuner.frozen_prefix import Cut, FrozenPrefix
 from tuner.model_graph import ModelGraph, is_plain
+from tuner.substitutes import faster
 
 LEAST_GAIN = 0.02
 """Share of an epoch that features must save; below it the pixels are as good."""
@@ -63,7 +63,8 @@ class Fitting:
         trained, inputs, checked = self._source(held, x, validation[0] if validation else None, first)
         batches = Batches(inputs, y, size, self._seed, first)
         if checked is not None:
-            validation = Batches(_always(checked), validation[1], options.get("validation_batch_size") or size, None)
+            batch = options.get("validation_batch_size") or size
+            validation = Batches(_always(checked), validation[1], batch, None).source()
         verbose = options.get("verbose", "auto")
         given = keras.tree.flatten(options.get("callbacks") or [])
         callbacks = keras.callbacks.CallbackList(
@@ -72,9 +73,11 @@ class Fitting:
             model=self._model,
         )  # fmt: skip
         trained.history = self._model.history
+        # TensorFlow's trainer would make the optimizer's and the metrics' variables while it traces, and trace again.
+        trained._symbolic_build(data_batch=batches[0])
         fit = self._keras_fit if trained is self._model else trained.fit
         return fit(
-            batches, epochs=epochs, initial_epoch=first, shuffle=False, verbose=0, callbacks=callbacks,
+            batches.source(), epochs=epochs, initial_epoch=first, shuffle=False, verbose=0, callbacks=callbacks,
             validation_data=validation,
         )  # fmt: skip
 
@@ -89,8 +92,8 @@ class Fitting:
             graph = ModelGraph(self._model)
         except ValueError:  # models inside it whose layers share a name: they cannot be taken apart
             return self._model, _always(x), validation
-        if folded(graph.calls, graph.outputs):
-            return self._compiled(graph.part(graph.input, substitutes=folded)), _always(x), validation
+        if faster(graph.calls, graph.outputs):
+            return self._compiled(graph.part(graph.input, substitutes=faster)), _always(x), validation
         return self._model, _always(x), validation
 
     def _on_features(
@@ -112,7 +115,7 @@ class Fitting:
             if stored is None:
                 return None
             checked = held.enter_context(stored).values
-        return self._compiled(prefix.graph.part(cut.tensor, substitutes=folded)), views.of, checked
+        return self._compiled(prefix.graph.part(cut.tensor, substitutes=faster)), views.of, checked
 
     def _compiled(self, part: keras.Model) -> keras.Model:
         """`part` with the model's loss and metrics, and with the model's very optimizer."""

@@ -11,6 +11,7 @@ import pytest
 
 from search_spaces.backbones import BACKBONES
 from search_spaces.configuration import complete
+from search_spaces.custom_cnn import CustomCNN
 from search_spaces.declaration import declared
 from search_spaces.finetune import FineTune
 from search_spaces.space import populated
@@ -45,7 +46,7 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> None:
 def unfolded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every layer by itself: then not even the order of operations differs, and nothing drifts apart over epochs."""
     for module in (features_module, fitting_module):
-        monkeypatch.setattr(module, "folded", lambda calls, ends: {})
+        monkeypatch.setattr(module, "faster", lambda calls, ends: {})
 
 
 def live(model: keras.Model) -> None:
@@ -129,6 +130,28 @@ def test_stages_dropout_and_optimizers_make_no_difference(configuration: dict[st
     whole = trained(None, configuration, "cifar_cnn", epochs=3)
     split = trained(store, configuration, "cifar_cnn", epochs=3)
     assert_same(whole, split, 1e-6)
+
+
+@pytest.mark.parametrize("layer_order", ["conv-norm-relu", "norm-relu-conv"])
+def test_a_network_from_scratch_trains_as_keras_trains_it(layer_order: str) -> None:
+    """Normalization in another kernel and batches gathered elsewhere make no difference to what is learnt."""
+    space = CustomCNN(Task(SIDE, CLASSES, IMAGES, 3))
+    chosen = {"blocks": 2, "filters": 16, "layer_order": layer_order, "optimizer": "sgd", "learning_rate": 1e-3}
+    histories, weights = [], []
+    for is_ours in (False, True):
+        keras.utils.set_random_seed(1)
+        hp = populated(complete(declared(space), chosen | {"batch_size": 16, "dropout": 0.2}))
+        model = space.build(hp)
+        if is_ours:
+            Fitting(model, None, seed=3)
+        else:
+            model.fit = partial(whole_fit, model.fit)
+        history = space.fit(hp, model, PIXELS, TARGETS, epochs=3, validation_data=CHECKED, verbose=0)
+        histories.append(history.history)
+        weights.append(np.concatenate([np.ravel(w.numpy()) for w in model.weights if w.dtype == "float32"]))
+    for name in histories[0]:
+        np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=2e-3)
+    np.testing.assert_allclose(weights[0], weights[1], rtol=1e-3, atol=1e-3)
 
 
 def test_half_precision_features_change_little(store: FeatureStore) -> None:
