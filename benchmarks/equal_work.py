@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", help="one side alone, for profiling")
     options = parser.parse_args()
-    from benchmarks.sample import draw
+    from sample import draw
 
     folder = Path(tempfile.mkdtemp())
     images, arrays = draw(folder, TRAINING, VALIDATION)
