@@ -19,6 +19,7 @@ from tuner.features import Features
 from tuner.frozen_prefix import Cut, FrozenPrefix
 from tuner.model_graph import ModelGraph, is_plain
 from tuner.substitutes import faster
+from tuner.traced import TracedModels
 
 LEAST_GAIN = 0.02
 """Share of an epoch that features must save; below it the pixels are as good."""
@@ -35,10 +36,19 @@ class Fitting:
         features: None trains the whole model.
         seed: of the batches.
         views: how many augmented views of each image are kept; 0 augments anew in each epoch, by the whole model.
+        traced: the worker's, so that a graph like an earlier one is not traced again.
     """
 
-    def __init__(self, model: keras.Model, features: Features | None, seed: int, views: int = 0) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        features: Features | None,
+        seed: int,
+        views: int = 0,
+        traced: TracedModels | None = None,
+    ) -> None:
         self._model, self._features, self._seed, self._views = model, features, seed, views
+        self._traced = traced or TracedModels()
         self._keras_fit = model.fit
         if is_plain(model):
             model.fit = self.fit
@@ -62,6 +72,9 @@ class Fitting:
         validation: Any = options.get("validation_data")
         trained, inputs, checked = self._source(held, x, validation[0] if validation else None, first)
         batches = Batches(inputs, y, size, self._seed, first)
+        # TensorFlow's trainer would make the optimizer's and the metrics' variables while it traces, and trace again.
+        trained._symbolic_build(data_batch=batches[0])
+        trained = held.enter_context(self._traced.like(trained))
         if checked is not None:
             batch = options.get("validation_batch_size") or size
             validation = Batches(_always(checked), validation[1], batch, None).source()
@@ -73,12 +86,9 @@ class Fitting:
             model=self._model,
         )  # fmt: skip
         trained.history = self._model.history
-        # TensorFlow's trainer would make the optimizer's and the metrics' variables while it traces, and trace again.
-        trained._symbolic_build(data_batch=batches[0])
-        fit = self._keras_fit if trained is self._model else trained.fit
-        return fit(
-            batches.source(), epochs=epochs, initial_epoch=first, shuffle=False, verbose=0, callbacks=callbacks,
-            validation_data=validation,
+        return type(trained).fit(
+            trained, batches.source(), epochs=epochs, initial_epoch=first, shuffle=False, verbose=0,
+            callbacks=callbacks, validation_data=validation,
         )  # fmt: skip
 
     def _source(

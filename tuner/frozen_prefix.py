@@ -130,13 +130,13 @@ def _is_frozen(call: Call, views: bool) -> bool:
     # `training=False` among a call's arguments says nothing: Keras (3.15) writes it there whatever its author wrote,
     # and overrides it when the model trains.
     parts = list(layer._flatten_layers())
-    own = [part for part in parts if _is_kerases_own(part)]
+    own = [part for part in parts if is_kerases_own(part)]
     if any(_is_random(part) or _changes(part) for part in own):
         return False
     return len(own) == len(parts) or _tried(call) is not None
 
 
-def _is_kerases_own(layer: keras.Layer) -> bool:
+def is_kerases_own(layer: keras.Layer) -> bool:
     """Whether it is a layer of Keras's own that calls no function of somebody else's."""
     if not type(layer).__module__.startswith("keras.") or isinstance(layer, keras.layers.Lambda):
         return False
@@ -156,7 +156,7 @@ def _changes(layer: keras.Layer) -> bool:
 
 
 def _is_augmentation(operation: Any) -> bool:
-    if not isinstance(operation, keras.Layer) or not _is_kerases_own(operation):
+    if not isinstance(operation, keras.Layer) or not is_kerases_own(operation):
         return False
     is_image_layer = "image_preprocessing" in type(operation).__module__
     return is_image_layer and any(part._seed_generators for part in operation._flatten_layers())
@@ -232,13 +232,13 @@ def _identity(call: Call) -> Iterator[bytes]:
     yield f"{kind.__module__}.{kind.__qualname__}".encode()
     if isinstance(operation, keras.Layer):
         with suppress(Exception):
-            yield json.dumps(_unnamed(operation.get_config()), sort_keys=True, default=repr).encode()
+            yield json.dumps(unnamed(operation.get_config()), sort_keys=True, default=repr).encode()
         parts = list(operation._flatten_layers())
-        if not all(_is_kerases_own(part) for part in parts):
+        if not all(is_kerases_own(part) for part in parts):
             yield from (outcome.tobytes() for outcome in _tried(call) or [])
         for part in parts:
             yield part.dtype_policy.name.encode()  # a policy has no more than a name, and names are left out above
-            if not _is_kerases_own(part):
+            if not is_kerases_own(part):
                 with suppress(OSError, TypeError):  # its author may change it between two runs
                     yield inspect.getsource(type(part)).encode()
         for variable in operation.variables:
@@ -250,11 +250,11 @@ def _identity(call: Call) -> Iterator[bytes]:
         yield repr(sorted(state.items(), key=lambda item: item[0])).encode()
 
 
-def _unnamed(config: Any) -> Any:
+def unnamed(config: Any) -> Any:
     if isinstance(config, dict):
         left_out = {"name", "trainable", "seed", "shared_object_id"}
-        return {key: _unnamed(value) for key, value in config.items() if key not in left_out}
-    return [_unnamed(item) for item in config] if isinstance(config, list | tuple) else config
+        return {key: unnamed(value) for key, value in config.items() if key not in left_out}
+    return [unnamed(item) for item in config] if isinstance(config, list | tuple) else config
 
 
 def _flattened(args: Any, kwargs: Any) -> Iterator[bytes]:

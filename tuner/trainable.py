@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import keras_tuner
 
     from tuner.features import Features
+    from tuner.traced import TracedModels
     from tuner.training import Training
 
 
@@ -63,6 +64,7 @@ class WarmTrial(tune.Trainable):
         self._data = data
         self._space: keras_tuner.HyperModel | None = None
         self._features: Features | None = None
+        self._traced: TracedModels | None = None
         self._training: Training | None = None
         self._result: dict[str, Any] | None = None
 
@@ -103,9 +105,12 @@ class WarmTrial(tune.Trainable):
     def _begin(self) -> Training:
         if self._space is None:
             self._space = self._warm_up()
+        from tuner.traced import TracedModels
         from tuner.training import Training
 
         settings = self._settings
+        self._traced = self._traced or TracedModels()
+        self._traced.begin_trial()
         return Training(
             self._space,
             self.config["configuration"],
@@ -115,6 +120,7 @@ class WarmTrial(tune.Trainable):
             settings.dtype_policy,
             self._features,
             settings.views,
+            self._traced,
         )
 
     def _warm_up(self) -> keras_tuner.HyperModel:

@@ -18,6 +18,7 @@ from tuner.errors import TrialFailure
 from tuner.features import Features
 from tuner.fitting import Fitting
 from tuner.lockstep import Lockstep
+from tuner.traced import TracedModels
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -37,6 +38,7 @@ class Training:
         dtype_policy: Keras's, such as "float32" or "mixed_bfloat16".
         features: where what a frozen prefix puts out is kept; without, the whole model trains.
         views: how many augmented views of the training images are kept there (see `Fitting`).
+        traced: the worker's traced models (see `Fitting`).
 
     Raises:
         TrialFailure: the model cannot be built.
@@ -52,12 +54,13 @@ class Training:
         dtype_policy: str = "float32",
         features: Features | None = None,
         views: int = 0,
+        traced: TracedModels | None = None,
     ) -> None:
         self.epoch = 0
         self.model: keras.Model
         self._space, self._configuration, self._data = space, dict(configuration), data
         self._epochs, self._seed, self._dtype_policy = epochs, seed, dtype_policy
-        self._features, self._views = features, views
+        self._features, self._views, self._traced = features, views, traced
         self._steps = Lockstep(self._work)
         with _failures("the model cannot be built"):
             self._steps.next()
@@ -109,7 +112,7 @@ class Training:
         hp = populated(self._configuration)
         self._space.declare_hyperparameters(hp)
         self.model = self._space.build(hp)
-        Fitting(self.model, self._features, self._seed, self._views)
+        Fitting(self.model, self._features, self._seed, self._views, self._traced)
         hand_over({})
         data, classes = self._data, len(self._data.class_names)
         report = _Report(hand_over)
