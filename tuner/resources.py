@@ -71,15 +71,16 @@ def prepare_process(resources: TrialResources) -> None:
 
 
 def clear_process() -> None:
-    """Forget all models of this worker, so that trial after trial its memory stays as it is.
+    """Forget the models of the trial before, so that trial after trial this worker's memory stays as it is.
 
-    `keras.utils.clear_session` alone is not enough: TensorFlow (2.21) registers each custom gradient of a traced graph
-    under a name of its own for ever, and with it the graph; some 8 MB a trial were measured.
+    Keras keeps its own state by thread, and each trial has one of its own. `keras.utils.clear_session` would also make
+    TensorFlow forget the kernels of traced functions: half a second for the next trial that uses them again.
     """
     import keras
 
-    keras.utils.clear_session(free_memory=False)
     if keras.config.backend() == "tensorflow":
+        # TensorFlow (2.21) registers each custom gradient of a traced graph under a name of its own for ever, and with
+        # it the graph; some 8 MB a trial were measured.
         from tensorflow.python.framework import ops
 
         registry = ops.gradient_registry._registry

@@ -18,6 +18,7 @@ from tuner.errors import TrialFailure
 from tuner.features import Features
 from tuner.fitting import Fitting
 from tuner.lockstep import Lockstep
+from tuner.seeding import set_random_seed
 from tuner.traced import TracedModels
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -108,7 +109,7 @@ class Training:
     def _work(self, hand_over: Callable[[Mapping[str, Any]], None]) -> None:
         """Build and hand over nothing; fit and hand over each epoch's metrics. Keras keeps its settings by thread."""
         keras.config.set_dtype_policy(self._dtype_policy)
-        keras.utils.set_random_seed(self._seed)
+        set_random_seed(self._seed)
         hp = populated(self._configuration)
         self._space.declare_hyperparameters(hp)
         self.model = self._space.build(hp)
