@@ -5,22 +5,21 @@
 
 2,000 training and 1,000 validation images, 4 epochs each, two trials at a time. The sides run in turn, each in a
 process of its own: imports, Ray's start, reading images and, on our side, features and the report are inside the time.
-`ours` begins with an empty feature store, `ours, warm store` with that which the run before it has left.
+`Thaw` begins with an empty feature store, `Thaw, warm store` with that which the run before it has left; the limit is
+`bare_loop.py`, with that store too.
 """
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from sample import draw
+from side import ROOT, measured, several, write_table
+
 EPOCHS, TRAINING, VALIDATION = 4, 2000, 1000
 THAWED = (0, 2, 4, 6, 6, 8, 12, 14, 20, 26, 32, 38)
 COMMON = {
@@ -37,6 +36,14 @@ COMMON = {
 """What the configurations have in common, in our words; the peer's script has it written out."""
 
 
+TITLES = {
+    "finetune": "Equal work, fine-tuning: 12 configurations of MobileNet at 96x96, 4 epochs each, 2,000 training and "
+    "1,000 validation images, two trials at a time; whole processes, imports, Ray and our report included.",
+    "custom_cnn": "Equal work, from scratch: 12 configurations, 4 epochs each, 2,000 training and 1,000 validation "
+    "images of 32x32, two trials at a time; whole processes, imports, Ray and our report included.",
+}
+
+
 def configurations(space: str) -> list[dict[str, Any]]:
     """What differs between them."""
     if space == "finetune":
@@ -49,6 +56,13 @@ def configurations(space: str) -> list[dict[str, Any]]:
     ]
 
 
+def complete_configurations(space: str, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The configurations in our words, without what nothing thawed would leave unused."""
+    common = COMMON[space]
+    return [{k: v for k, v in common.items() if one.get("unfrozen_layers", 1) or not k.startswith(("back", "free"))}
+            | one for one in given]  # fmt: skip
+
+
 def ours(space: str, images: str, file: str, store: str, weights: str | None) -> None:
     """One run of the product."""
     from results.records import read_trials
@@ -59,30 +73,14 @@ def ours(space: str, images: str, file: str, store: str, weights: str | None) ->
     finetune = {"weights": weights, "backbones": ("mobilenet",)} if space == "finetune" else {}
     folder = Path(tempfile.mkdtemp())
     ready = folder / "configurations.json"
-    common = COMMON[space]
-    plain = [{k: v for k, v in common.items() if one.get("unfrozen_layers", 1) or not k.startswith(("back", "free"))}
-             | one for one in given]  # fmt: skip
-    ready.write_text(json.dumps(plain))
+    ready.write_text(json.dumps(complete_configurations(space, given)))
     config = StudyConfig(
         space=space, data=images, configs=ready, trials=len(given), max_epochs=EPOCHS, scheduler="none",
         storage=folder, name="equal", feature_store=Path(store), dashboard=False, **finetune,
     )  # fmt: skip
     trials = read_trials(run_study(config))
     assert [len(trial.epochs) for trial in trials] == [EPOCHS] * len(given)
-    seconds = [[round(epoch.seconds, 2) for epoch in trial.epochs] for trial in trials]
-    print(json.dumps({"accuracies": [trial.epochs[-1].val_accuracy for trial in trials], "seconds": seconds,
-                      "started": [round(trial.started, 1) for trial in trials]}))  # fmt: skip
-
-
-def measured(command: list[str]) -> dict[str, Any]:
-    """The last line that the command prints, a JSON object, and its wall time."""
-    began = time.monotonic()
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tempfile.mkdtemp())
-    seconds = time.monotonic() - began
-    if done.returncode:
-        raise SystemExit(done.stderr[-3000:])
-    return {"wall": seconds, **json.loads(done.stdout.splitlines()[-1])}
+    print(json.dumps({"accuracies": [trial.epochs[-1].val_accuracy for trial in trials]}))
 
 
 def main() -> None:
@@ -96,34 +94,42 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", help="one side alone, for profiling")
     options = parser.parse_args()
-    from sample import draw
 
     folder = Path(tempfile.mkdtemp())
     images, arrays = draw(folder, TRAINING, VALIDATION)
     file = folder / "configurations.json"
     file.write_text(json.dumps(configurations(options.space)))
     weights = [str(Path(options.weights).resolve())] if options.weights else []
-    peer = [sys.executable, str(ROOT / "benchmarks" / "peers" / "ray_tune.py"), options.space, str(arrays), str(file),
-            str(EPOCHS), *weights]  # fmt: skip
+    script = ROOT / "benchmarks" / "peers" / "ray_tune_fixed.py"
+    peer = [sys.executable, str(script), options.space, str(arrays), str(file), str(EPOCHS), *weights]
     found: dict[str, list[dict[str, Any]]] = {}
     for number in range(options.rounds):
-        own = [sys.executable, __file__, "ours", options.space, str(images), str(file), str(folder / f"store{number}")]
-        sides = {"plain Ray Tune": peer, "ours": own + weights}
+        store = str(folder / f"store{number}")
+        own = [sys.executable, __file__, "ours", options.space, str(images), str(file), store, *weights]
+        loop = [sys.executable, str(ROOT / "benchmarks" / "bare_loop.py"), options.space, str(arrays), str(file), store]
+        sides = {"plain Ray Tune": peer, "Thaw": own}
         if options.space == "finetune":
-            sides["ours, warm store"] = own + weights
-        for side, command in sides.items():
+            sides["Thaw, warm store"] = own
+        for side, command in (sides | {"the limit: a bare loop": loop + weights}).items():
             if options.only in (None, side):
                 found.setdefault(side, []).append(measured(command))
                 print(json.dumps({"side": side, **found[side][-1]}), flush=True)
-    print(f"\n{platform.processor() or platform.machine()}, {os.cpu_count()} processors, {time.strftime('%Y-%m-%d')}")
-    base = [one["wall"] for one in found.get("plain Ray Tune", [])]
+    if not options.only:
+        write_table(f"equal_work_{options.space}", TITLES[options.space], _rows(found))
+
+
+def _rows(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    """Each side's wall times, and its rounds' ratios to the plain script and to the limit."""
+    walls = {side: [one["wall"] for one in rounds] for side, rounds in found.items()}
+    base, limit = walls["plain Ray Tune"], walls["the limit: a bare loop"]
+    rows = [["side", "seconds", "times as fast as plain", "times the limit", "mean validation accuracy"]]
     for side, rounds in found.items():
-        walls = [one["wall"] for one in rounds]
-        ratios = [ours / theirs for ours, theirs in zip(base, walls, strict=True)] if base else []
-        mean = statistics.mean(accuracy for one in rounds for accuracy in one["accuracies"])
-        ratio = f"{statistics.median(ratios):5.2f} times as fast" if ratios else ""
-        each = ", ".join(f"{wall:.0f}" for wall in walls)
-        print(f"{side:18} {statistics.median(walls):6.0f} s  {ratio}  mean validation accuracy {mean:.3f}  ({each})")
+        faster = [plain / own for plain, own in zip(base, walls[side], strict=True)]
+        over = [own / least for own, least in zip(walls[side], limit, strict=True)]
+        accuracies = [accuracy for one in rounds for accuracy in one.get("accuracies", [])]
+        mean = f"{statistics.mean(accuracies):.3f}" if accuracies else ""
+        rows.append([side, several(walls[side]), several(faster, 2), several(over, 2), mean])
+    return rows
 
 
 if __name__ == "__main__":
