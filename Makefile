@@ -31,7 +31,16 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# All of it takes about three hours on two cores. WEIGHTS are MobileNet's without its top; the images come from
+# ../shared/data. Each benchmark leaves a table in benchmarks/tables.
+WEIGHTS ?= ../shared/data/mobilenet_1_0_notop.weights.h5
 bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/equal_work.py finetune --weights $(WEIGHTS)
+	$(BIN)/python benchmarks/equal_work.py custom_cnn
+	$(BIN)/python benchmarks/time_to_best.py --weights $(WEIGHTS)
+	$(BIN)/python benchmarks/slot_share.py
+	$(BIN)/python benchmarks/worker_memory.py
 	$(BIN)/python benchmarks/warm_workers.py
 
 clean:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sample import draw
-from side import ROOT, measured, several, write_table
+from side import JPEG, ROOT, measured, several, write_table
 
 EPOCHS, TRAINING, VALIDATION = 4, 2000, 1000
 THAWED = (0, 2, 4, 6, 6, 8, 12, 14, 20, 26, 32, 38)
@@ -115,7 +115,7 @@ def main() -> None:
                 found.setdefault(side, []).append(measured(command))
                 print(json.dumps({"side": side, **found[side][-1]}), flush=True)
     if not options.only:
-        write_table(f"equal_work_{options.space}", TITLES[options.space], _rows(found))
+        write_table(f"equal_work_{options.space}", f"{TITLES[options.space]} {JPEG}", _rows(found))
 
 
 def _rows(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:

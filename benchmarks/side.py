@@ -16,6 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 TABLES = ROOT / "benchmarks" / "tables"
+JPEG = "Images of CIFAR-10, compressed as JPEG (quality 75)."
 PACKAGES = ("tensorflow", "keras", "ray", "optuna", "keras-tuner")
 
 
@@ -42,7 +43,7 @@ def write_table(name: str, title: str, rows: Sequence[Sequence[str]]) -> None:
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     lines = [f"| {' | '.join(row)} |" for row in rows]
     lines.insert(1, "|---" * len(rows[0]) + "|")
-    head = [f"{title} CIFAR-10's images are the JPEG files (quality 75).", "", f"`{command}`", ""]
+    head = [title, "", f"`{command}`", ""]
     text = "\n".join([*head, f"{time.strftime('%Y-%m-%d')}, {_processor()}; {versions}", "", *lines, ""])
     TABLES.mkdir(exist_ok=True)
     (TABLES / f"{name}.md").write_text(text, encoding="utf-8")

@@ -16,7 +16,7 @@ from typing import Any
 
 from equal_work import COMMON, TRAINING, VALIDATION
 from sample import draw
-from side import ROOT, measured, several, write_table
+from side import JPEG, ROOT, measured, several, write_table
 
 EPOCHS = 4
 TITLE = (
@@ -88,7 +88,7 @@ def main() -> None:
             print(
                 json.dumps({"side": side, "wall": run["wall"], "best": best, "epochs": len(run["curve"])}), flush=True
             )
-    write_table("time_to_best", TITLE, _rows(found))
+    write_table("time_to_best", f"{TITLE} {JPEG}", _rows(found))
 
 
 def _rows(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
