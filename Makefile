@@ -11,7 +11,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,jax]'
 	touch $@
 
 # A search on scikit-learn's digits that transfers from the bundled backbone, its report, the exported model, and two
@@ -23,8 +23,13 @@ demo: $(INSTALLED)
 	  [imsave(f'runs/$(RUN)/export/a-{n}.png', load_digits().images[n], cmap='gray', vmin=0, vmax=16) for n in (3, 7)]"
 	$(BIN)/python scripts/predict.py runs/$(RUN)/export/model.keras runs/$(RUN)/export/a-3.png runs/$(RUN)/export/a-7.png
 
+# On TensorFlow, and on JAX what computes.
+JAX_TESTS := tests/tuner/test_batches.py tests/tuner/test_feature_store.py tests/tuner/test_fitting.py \
+  tests/tuner/test_folding.py tests/tuner/test_frozen_prefix.py tests/tuner/test_precision.py tests/tuner/test_seeding.py \
+  tests/tuner/test_trainable.py tests/tuner/test_training.py tests/integration/test_jax.py
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(JAX_TESTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -41,6 +46,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/time_to_best.py --weights $(WEIGHTS)
 	$(BIN)/python benchmarks/slot_share.py
 	$(BIN)/python benchmarks/worker_memory.py
+	$(BIN)/python benchmarks/views.py --weights $(WEIGHTS)
 	$(BIN)/python benchmarks/warm_workers.py
 
 clean:

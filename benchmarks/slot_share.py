@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ TITLE = (
 
 
 class Timed(CustomCNN):
-    """Writes down how long the steps of a fit took."""
+    """Writes down how long the steps of a fit took, and when it was built."""
+
+    def build(self, hp: Any) -> keras.Model:
+        self.began = time.time()
+        return super().build(hp)
 
     def fit(self, hp: Any, model: Any, x: Any, y: Any, **options: Any) -> Any:
         steps = Steps()
@@ -43,7 +48,7 @@ class Timed(CustomCNN):
         finally:
             seconds = sum(map(sum, steps.found.values()))
             seconds += sum(statistics.median(found) - found[0] for found in steps.found.values())
-            line = {"slot": os.getpid(), "steps": seconds, "ended": time.time()}
+            line = {"slot": os.getpid(), "steps": seconds, "built": self.began, "ended": time.time()}
             with open(os.environ["SLOT_SHARE_FILE"], "a") as file:
                 file.write(json.dumps(line) + "\n")
 
@@ -85,10 +90,13 @@ def search(images: str) -> None:
     trials = read_trials(paths)
     began = paths.study.stat().st_mtime + min(trial.started for trial in trials)
     lines = [json.loads(line) for line in (storage / "steps").read_text().splitlines()]
-    ends = {line["slot"]: line["ended"] for line in sorted(lines, key=lambda line: line["ended"])}
+    lines.sort(key=lambda line: line["ended"])
+    ends = {line["slot"]: line["ended"] for line in lines}
+    slots = [[line for line in lines if line["slot"] == slot] for slot in ends]
+    between = [after["built"] - before["ended"] for slot in slots for before, after in pairwise(slot)]
     epochs = [epoch.seconds for trial in trials for epoch in trial.epochs[1:]]
     share = sum(line["steps"] for line in lines) / sum(end - began for end in ends.values())
-    print(json.dumps({"share": share, "epoch": statistics.median(epochs)}))
+    print(json.dumps({"share": share, "epoch": statistics.median(epochs), "between": statistics.median(between)}))
 
 
 def main() -> None:
@@ -104,8 +112,10 @@ def main() -> None:
     images, _ = draw(Path(tempfile.mkdtemp()), TRAINING, VALIDATION)
     runs = [measured([sys.executable, __file__, "search", str(images)]) for _ in range(parser.parse_args().rounds)]
     write_table("slot_share", f"{TITLE} {JPEG}", [
-        ["share of slot time in steps, %", "median epoch, s", "whole run, s"],
-        [several([100 * run["share"] for run in runs], 1), several([run["epoch"] for run in runs], 1),
+        ["share of slot time in steps, %", "from a trial's last step to the next one's building, s",
+         "median epoch, s", "whole run, s"],
+        [several([100 * run["share"] for run in runs], 1), several([run["between"] for run in runs], 2),
+         several([run["epoch"] for run in runs], 1),
          several([run["wall"] for run in runs])],
     ])  # fmt: skip
 

@@ -48,7 +48,7 @@ def main(
     concurrency: A[int | None, Option(help="Most trials at a time. Default: as many as fit.")] = None,
     cpus_per_trial: A[float | None, Option(help="CPUs (threads) of a trial. Default: 1, or a GPU's share.")] = None,
     gpus_per_trial: A[
-        float | None, Option(help="GPUs of a trial; a share such as 0.5 is allowed. Default: 1 where there are any.")
+        float | None, Option(help="GPUs of a trial; a share such as 0.5 is allowed. Default: what its memory takes.")
     ] = None,
     precision: A[str, Option(help="float32, bfloat16, or auto: the faster one here, measured once.")] = "auto",
     feature_store: A[Path, Option(help="Folder of what frozen layers put out, kept for later runs.")] = DEFAULT_STORE,

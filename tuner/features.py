@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import keras
 import numpy as np
@@ -79,7 +80,7 @@ class Features:
         name = self._name(cut, images, view)
         for _ in range(1 + len(prefix.cuts)):  # again in float32 where float16 loses too much
             found = self._store.get(self._file(name))
-            if found is not None:
+            if found is not None or self._is_cheap(cut):  # another may have found that out meanwhile
                 return found
             cuts = [*self._waypoints(prefix, cut, len(images)), cut]
             names = [self._name(other, images, view) for other in cuts]
@@ -145,7 +146,6 @@ class _Making:
     ) -> None:
         self._store, self._prefix, self._cuts, self._arrays = store, prefix, cuts, arrays
         self._images, self._view, self._seed = images, view, seed
-        self._parts: dict[int, keras.Model] = {}
         self.is_cheap = False
 
     def finish(self, is_wide: Callable[[Sequence[StoredArray]], None]) -> bool:
@@ -188,31 +188,27 @@ class _Making:
 
     def _compute(self, begin: int, source: np.ndarray, chunk: int) -> tuple[list[np.ndarray], float]:
         """Features of a chunk at each cut from number `begin` on, and the time that it takes once it is traced."""
-        part = self._part(begin)
+        cuts = self._cuts[begin:]
+        start = self._cuts[begin - 1].tensor if begin else self._prefix.graph.input
+        substitutes = faster if self._view is None else _faster_and_augmenting
+        part = self._prefix.part(start, [cut.tensor for cut in cuts], substitutes)
         if self._view is not None:
             _reseed(part, (self._seed, self._view, chunk))
         seconds, batches = [], []
         for row in range(0, len(source), BATCH):
             began = time.perf_counter()
-            outcome = part.predict_on_batch(np.asarray(source[row : row + BATCH]))
-            batches.append([np.asarray(values, "float32") for values in keras.tree.flatten(outcome)])
+            rows = np.asarray(source[row : row + BATCH])
+            # Always as many, so that it is traced once.
+            outcome = keras.tree.flatten(part.predict_on_batch(np.resize(rows, (BATCH, *rows.shape[1:]))))
+            if any(values.shape != (BATCH, *cut.shape) for values, cut in zip(outcome, cuts, strict=True)):
+                raise StoreUnavailable("the model does not put out one row of features for each image")
+            batches.append([np.asarray(values, "float32")[: len(rows)] for values in outcome])
             seconds.append(time.perf_counter() - began)
-        found = [np.concatenate(values) for values in zip(*batches, strict=True)]
-        if any(
-            values.shape != (len(source), *cut.shape) for values, cut in zip(found, self._cuts[begin:], strict=True)
-        ):
-            raise StoreUnavailable("the model does not put out one row of features for each image")
-        return found, min(seconds) * len(seconds)
+        return [np.concatenate(values) for values in zip(*batches, strict=True)], min(seconds) * len(seconds)
 
-    def _part(self, begin: int) -> keras.Model:
-        if begin not in self._parts:
-            start = self._cuts[begin - 1].tensor if begin else self._prefix.graph.input
-            ends: list[Tensor] = [cut.tensor for cut in self._cuts[begin:]]
-            self._parts[begin] = self._prefix.graph.part(start, ends, self._substitutes)
-        return self._parts[begin]
 
-    def _substitutes(self, calls: Sequence[Call], ends: Sequence[Tensor]) -> dict[int, object]:
-        return faster(calls, ends) | (augmenting(calls) if self._view is not None else {})
+def _faster_and_augmenting(calls: Sequence[Call], ends: Sequence[Tensor]) -> dict[int, Any]:
+    return faster(calls, ends) | augmenting(calls)
 
 
 def fits_half(values: np.ndarray) -> bool:

@@ -5,8 +5,8 @@ A space fits its model by calling `model.fit`, whoever wrote it; so that is wher
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
@@ -75,6 +75,7 @@ class Fitting:
         # TensorFlow's trainer would make the optimizer's and the metrics' variables while it traces, and trace again.
         trained._symbolic_build(data_batch=batches[0])
         trained = held.enter_context(self._traced.like(trained))
+        held.enter_context(_readable(self._model, trained))
         if checked is not None:
             batch = options.get("validation_batch_size") or size
             validation = Batches(_always(checked), validation[1], batch, None).source()
@@ -196,6 +197,19 @@ class _Stop(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._trained.stop_training = self._whole.stop_training
+
+
+@contextmanager
+def _readable(model: keras.Model, trained: keras.Model) -> Iterator[None]:
+    """Callbacks can read the model's weights between two steps: JAX keeps them with what trains, until it is asked."""
+    if keras.backend.backend() != "jax" or trained is model:
+        yield
+        return
+    model.jax_state_sync = trained.jax_state_sync
+    try:
+        yield
+    finally:
+        del model.jax_state_sync
 
 
 def _always(values: np.ndarray) -> Callable[[int], np.ndarray]:

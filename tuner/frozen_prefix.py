@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tuner.model_graph import Call, ModelGraph, Tensor, is_plain
+from tuner.model_graph import Call, ModelGraph, Substitutes, Tensor, is_plain
 
 TRAINING_COST = 3.0
 """A training step in forward passes: one forward, two of the same size backward."""
@@ -65,6 +65,7 @@ class FrozenPrefix:
 
     def __init__(self, graph: ModelGraph, views: bool = False) -> None:
         self.graph = graph
+        self._parts: dict[tuple[Substitutes, tuple[int, ...]], keras.Model] = {}
         frozen = list(takewhile(lambda call: _is_frozen(call, views), graph.calls))
         costs = np.cumsum([_cost(call) for call in graph.calls])
         self._whole_cost = float(costs[-1]) if len(costs) else 0.0
@@ -78,6 +79,13 @@ class FrozenPrefix:
             and "float" in str(tensor.dtype)
             and None not in tensor.shape[1:]
         )  # fmt: skip
+
+    def part(self, start: Tensor, ends: Sequence[Tensor], substitutes: Substitutes) -> keras.Model:
+        """As `ModelGraph.part`, once for the same tensors: what is traced for training images serves validation too."""
+        name = substitutes, tuple(map(id, (start, *ends)))
+        if name not in self._parts:
+            self._parts[name] = self.graph.part(start, ends, substitutes)
+        return self._parts[name]
 
     def choices(self) -> list[Cut]:
         """The cuts that save nearly as much as the last one, the best first: small features, then late ones."""

@@ -15,6 +15,9 @@ Tensor = Any
 """A KerasTensor."""
 Call = Any
 """A node of Keras's graph: an operation called with arguments."""
+Substitutes = Callable[[Sequence[Call], Sequence[Tensor]], dict[int, Any]]
+"""From a part's calls and its ends, the layers to call in some calls' place, by the call's id; None there leaves a call
+out and hands its input on."""
 
 
 class ModelGraph:
@@ -53,15 +56,14 @@ class ModelGraph:
         self,
         start: Tensor,
         ends: Sequence[Tensor] | None = None,
-        substitutes: Callable[[Sequence[Call], Sequence[Tensor]], dict[int, Any]] = lambda calls, ends: {},
+        substitutes: Substitutes = lambda calls, ends: {},
     ) -> keras.Model:
         """The calls from `start` to `ends` as a model of its own, with the same layers; without `ends`, to the outputs.
 
         Args:
             start: the input, or a tensor that alone goes on to all that follows.
             ends: tensors behind it.
-            substitutes: from the part's calls and its ends, the layers to call in some calls' place, by the call's id;
-                None there leaves a call out and hands its input on.
+            substitutes: what to call instead of some calls.
         """
         wanted = self.outputs if ends is None else tuple(ends)
         calls = self._between(start, wanted)

@@ -51,14 +51,17 @@ class Recorder(tune.Callback):
         if (note := result.get("note")) and note not in self._notes:
             self._notes.add(note)
             self._on_note(f"Note: {note}")
-        if "failure" in result:
+        if result.get("again"):
+            self._set(dataclasses.replace(record, epochs=(), reason=result["failure"]))
+            self._on_note(f"Note: trial {record.trial} ran {result['failure']}; it is tried again alone, at the end")
+        elif "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])
         elif not result.get("ended"):
             self._add_epoch(record, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         record = self.trials[trial.config["trial"]]
-        if record.state is TrialState.RUNNING:
+        if record.state is TrialState.RUNNING and not trial.last_result.get("again"):
             is_done = len(record.epochs) >= self._max_epochs or trial.last_result.get("ended")
             self._end(record, TrialState.DONE if is_done else TrialState.STOPPED)
 
@@ -80,13 +83,14 @@ class Recorder(tune.Callback):
                 self._add_epoch(record, kept.result)
         for record in list(self.trials.values()):
             if record.state is TrialState.RUNNING:
-                self._end(record, TrialState.STOPPED)
+                self._end(record, TrialState.FAILED if record.reason else TrialState.STOPPED, record.reason)
 
     def _add_epoch(self, record: TrialRecord, result: Mapping[str, Any]) -> None:
         names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
         epoch = EpochRecord(**{name: result[name] for name in names}, ended=self.clock)
         epochs, seconds = (*record.epochs, epoch), self.clock - record.started
-        self._set(dataclasses.replace(record, epochs=epochs, parameters=result["parameters"], seconds=seconds))
+        record = dataclasses.replace(record, epochs=epochs, parameters=result["parameters"], seconds=seconds)
+        self._set(dataclasses.replace(record, reason=None))
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
         self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self.clock - record.started))

@@ -6,7 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from results.paths import CACHE
 from search_spaces.errors import UserError
+
+JAX_CACHE = 10**9
+"""Bytes of compiled programs that are kept; what was used longest ago makes room."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ def prepare_process(resources: TrialResources) -> None:
         os.environ["JAX_PLATFORMS"] = "cpu"
     # JAX reads these when it starts; TensorFlow is told below.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    os.environ.setdefault("NPROC", str(resources.threads))  # XLA's thread pool on processors
+    # Trials that differ in rates and seeds have one graph, and many workers compile the same.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str((CACHE / "jax").expanduser()))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(JAX_CACHE))
     import keras
 
     if keras.config.backend() != "tensorflow":

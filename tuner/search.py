@@ -7,7 +7,9 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TextIO
 
 import ray
@@ -16,10 +18,13 @@ from ray import tune
 from results.paths import trial_name
 from results.records import StudyRecord, write
 from search_spaces.configuration import fixed
+from search_spaces.hyperparameter import Hyperparameter
+from search_spaces.registry import SpaceSpec
 from tuner.config import StudyConfig
 from tuner.datasets import ImageData
 from tuner.first_trials import first_configurations
 from tuner.monitor import Monitor
+from tuner.packing import TRIED, configurations, measure, slots
 from tuner.precision import dtype_policy, measured_here
 from tuner.preparation import Preparation
 from tuner.recorder import Recorder
@@ -37,12 +42,13 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     Raises:
         UserError: something cannot be used; then no trial has started.
     """
-    resources = share_out(
-        ray.cluster_resources(), config.cpus_per_trial, config.gpus_per_trial, config.concurrency, config.trials
-    )
+    resources = _shared_out(config, config.gpus_per_trial)
     hyperparameters = fixed(preparation.hyperparameters, config.fix)
     first = first_configurations(config, hyperparameters, terminal)
     precision = _precision(config, preparation, resources)
+    if resources.gpus and config.gpus_per_trial is None:
+        policy = dtype_policy(precision)
+        resources = _packed(config, preparation.spec, hyperparameters, data, policy, resources, terminal)
     write(config.paths.study, _record(config, data, preparation, resources, precision))
     searcher = StudySearcher(
         create_study(config.paths.journal, config.paths.name, config.seed),
@@ -50,12 +56,42 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
         first,
         config.max_epochs,
         resources.concurrency,
+        config.trials,
     )
     settings = TrialSettings(
         preparation.spec, config.seed, config.max_epochs, dtype_policy(precision), resources, config.paths.best,
         config.feature_store, config.feature_store_gb, config.views,
     )  # fmt: skip
     _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)
+
+
+def _shared_out(config: StudyConfig, gpus: float | None) -> TrialResources:
+    return share_out(ray.cluster_resources(), config.cpus_per_trial, gpus, config.concurrency, config.trials)
+
+
+def _packed(
+    config: StudyConfig,
+    spec: SpaceSpec,
+    space: Sequence[Hyperparameter],
+    data: ImageData,
+    policy: str,
+    alone: TrialResources,
+    terminal: TextIO,
+) -> TrialResources:
+    """As many trials on each GPU as its memory holds; some are tried for it on one."""
+    images, labels = data.train_images[:TRIED], data.train_labels[:TRIED]
+    few = dataclasses.replace(
+        data, train_images=images, train_labels=labels, validation_images=images[:1], validation_labels=labels[:1]
+    )
+    measuring = ray.remote(num_cpus=alone.cpus, num_gpus=1, max_calls=1)(measure)
+    found = ray.get(measuring.remote(spec, configurations(space, config.seed), few, policy, alone))
+    if found is None:
+        return alone
+    available = ray.cluster_resources()
+    count = slots(found, available["CPU"] / available["GPU"])
+    print(f"A trial takes up to {found.peak / 1e9:.1f} of a GPU's {found.total / 1e9:.0f} GB: {count} on each",
+          file=terminal, flush=True)  # fmt: skip
+    return _shared_out(config, 1 / count)
 
 
 def _run_trials(
@@ -67,11 +103,11 @@ def _run_trials(
     with Monitor(config, terminal) as monitor:
         recorder = Recorder(config.paths, config.max_epochs, monitor.changed, monitor.say)
         tuner = tune.Tuner(
-            tune.with_resources(trainable, {"CPU": resources.cpus, "GPU": resources.gpus}),
+            tune.with_resources(trainable, partial(_resources, resources)),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=create_scheduler(config),
-                num_samples=config.trials,
+                num_samples=2 * config.trials,  # the searcher ends it; a trial is tried again at most once
                 time_budget_s=config.time_budget,
                 reuse_actors=True,
                 trial_name_creator=_name,
@@ -90,6 +126,11 @@ def _run_trials(
         finally:
             searcher.close()
             recorder.close()
+
+
+def _resources(common: TrialResources, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """Of one trial: all of a GPU for one that is to be alone, which takes a new worker and ends the others' ones."""
+    return tune.PlacementGroupFactory([{"CPU": common.cpus, "GPU": 1.0 if config.get("alone") else common.gpus}])
 
 
 def _name(trial: tune.experiment.Trial) -> str:

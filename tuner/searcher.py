@@ -26,7 +26,9 @@ def create_study(journal: Path, name: str, seed: int) -> optuna.Study:
 
 
 class StudySearcher(Searcher):
-    """Suggests configurations, at most `concurrency` at a time so that none is chosen before its slot is free.
+    """Suggests `trials` configurations, at most `concurrency` at a time so that none is chosen before its slot is free.
+
+    A trial whose result says "again" is suggested once more when all others have ended, so that it is alone.
 
     A trial that trained to the end, or ended by itself, is COMPLETE with its best validation accuracy, one that the
     scheduler stopped is PRUNED, one that failed is FAIL with the reason as a user attribute; each epoch is an
@@ -40,13 +42,17 @@ class StudySearcher(Searcher):
         first: Sequence[Configuration],
         max_epochs: int,
         concurrency: int,
+        trials: int,
     ) -> None:
         super().__init__(metric="val_accuracy", mode="max")
         self._study = study
         self._suggestions = Suggestions(space)
         self._max_epochs = max_epochs
         self._concurrency = concurrency
+        self._to_suggest = trials
+        self._again: list[tuple[optuna.Trial, Configuration]] = []
         self._running: dict[str, optuna.Trial] = {}
+        self._configurations: dict[str, Configuration] = {}
         self._accuracies: dict[str, dict[int, float]] = {}
         for configuration in first:
             self._suggestions.enqueue(study, configuration)
@@ -54,11 +60,22 @@ class StudySearcher(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if len(self._running) >= self._concurrency:
             return None
-        trial = self._study.ask()
-        configuration = self._suggestions.suggest(trial)
+        if self._to_suggest:
+            self._to_suggest -= 1
+            trial = self._study.ask()
+            configuration = self._suggestions.suggest(trial)
+            alone = {}
+        elif self._running:
+            return None
+        elif self._again:
+            trial, configuration = self._again.pop(0)
+            alone = {"alone": True}
+        else:
+            return Searcher.FINISHED  # type: ignore[return-value]  # as Ray documents it
         self._running[trial_id] = trial
+        self._configurations[trial_id] = configuration
         self._accuracies[trial_id] = {}
-        return {"trial": trial.number, "configuration": configuration}
+        return {"trial": trial.number, "configuration": configuration} | alone
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if trial_id not in self._running or "failure" in result:
@@ -74,8 +91,12 @@ class StudySearcher(Searcher):
             return
         if result and not error and "failure" not in result:
             self.on_trial_result(trial_id, result)  # a trial's last result comes to this call alone
-        trial = self._running.pop(trial_id)
+        trial, configuration = self._running.pop(trial_id), self._configurations.pop(trial_id)
         accuracies = self._accuracies.pop(trial_id)
+        if result and result.get("again"):
+            trial.set_user_attr("failure", result["failure"])
+            self._again.append((trial, configuration))
+            return
         reason = "its worker failed" if error else (result or {}).get("failure")
         if reason or not accuracies:
             trial.set_user_attr("failure", reason or "ended before its first epoch")
@@ -89,6 +110,8 @@ class StudySearcher(Searcher):
         """Tell Optuna of trials that were cut off when the study ended, so that none stays RUNNING."""
         for trial_id in list(self._running):
             self.on_trial_complete(trial_id)
+        for trial, _ in self._again:
+            self._study.tell(trial, state=TrialState.FAIL)
 
     def save(self, checkpoint_path: str) -> None:
         numbers = {trial_id: trial.number for trial_id, trial in self._running.items()}

@@ -62,6 +62,9 @@ class TracedModels:
         Args:
             model: compiled, and built to the variables of its optimizer and metrics.
         """
+        if keras.backend.backend() != "tensorflow":  # JAX keeps what it has compiled on disk, by what it computes
+            yield model
+            return
         for optimizer in _optimizers(model):
             _free_rates(optimizer)
         name = _signature(model)
@@ -137,8 +140,6 @@ class _Unknown(Exception):
 
 def _signature(model: keras.Model) -> str | None:
     """What decides the graph of a training step and of an evaluation; None where that cannot be known."""
-    if keras.backend.backend() != "tensorflow":
-        return None  # JAX compiles by what it has traced, and keeps that by itself
     try:
         return json.dumps([_calls(model), _compilation(model)], sort_keys=True, default=repr)
     except (_Unknown, ValueError):

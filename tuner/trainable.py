@@ -17,7 +17,7 @@ from ray import tune
 from results.best_models import BestModels
 from search_spaces.registry import SpaceSpec
 from tuner.datasets import ImageData
-from tuner.errors import TrialFailure
+from tuner.errors import OutOfMemory, TrialFailure
 from tuner.resources import TrialResources, clear_process, prepare_process
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
 
     A result has "epoch", the training's metrics and "parameters"; or, when the trial has failed, "failure" with the
-    reason. A trial that ended before its last epoch, of its own accord, repeats its last result with "ended". "note",
-    where there is one, is something that the user should know of the worker.
+    reason, and "again" if it ran out of memory on a GPU that it shared: then it is worth another try, alone, for which
+    its config says "alone". A trial that ended before its last epoch, of its own accord, repeats its last result with
+    "ended". "note", where there is one, is something that the user should know of the worker.
     """
 
     def setup(  # type: ignore[override]  # tune.with_parameters gives the rest
@@ -91,7 +92,9 @@ class WarmTrial(tune.Trainable):
                 return self._ended()
             BestModels(self._settings.best).offer(self.config["trial"], epoch, self._training.save_model)
         except TrialFailure as failure:
-            return {"failure": str(failure), "val_accuracy": math.nan, "done": True}
+            shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
+            again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
+            return {"failure": str(failure), "val_accuracy": math.nan, "done": True} | again
         note = self._features.warning if self._features is not None else None
         result = self._result = epoch | ({"note": note} if note else {})
         return result | {"done": result["epoch"] >= self._settings.max_epochs}

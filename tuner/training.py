@@ -14,7 +14,7 @@ import keras_tuner
 from search_spaces.hyperparameter import Value
 from search_spaces.space import VALIDATION_BATCH, populated, targets
 from tuner.datasets import ImageData
-from tuner.errors import TrialFailure
+from tuner.errors import OutOfMemory, TrialFailure
 from tuner.features import Features
 from tuner.fitting import Fitting
 from tuner.lockstep import Lockstep
@@ -175,7 +175,7 @@ def _failures(what: str) -> Iterator[None]:
         text = _first_words(error)
         kind = type(error).__name__
         if isinstance(error, MemoryError) or kind == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in str(error):
-            raise TrialFailure(f"out of memory: {text}") from error
+            raise OutOfMemory(f"out of memory: {text}") from error
         raise TrialFailure(f"{what}: {kind}: {text}") from error
 
 

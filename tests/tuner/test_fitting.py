@@ -298,6 +298,29 @@ def test_callbacks_see_the_whole_model_and_steer_it(store: FeatureStore) -> None
     assert store.folder.exists()
 
 
+class Between(keras.callbacks.Callback):
+    """Reads the weights after each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[np.ndarray] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.seen.append(np.array(self.model.get_weights()[-2]))
+
+
+def test_callbacks_see_the_weights_after_each_step(store: FeatureStore) -> None:
+    pixels = keras.Input((SIDE, SIDE, 3))
+    hidden = keras.layers.Conv2D(4, 3, trainable=False)(keras.layers.Rescaling(1 / 255)(pixels))
+    model = keras.Model(pixels, keras.layers.Dense(CLASSES, "softmax")(keras.layers.Flatten()(hidden)))
+    model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy", metrics=["accuracy"])
+    Fitting(model, Features(store, 0), seed=0)
+    between = Between()
+    model.fit(PIXELS, TARGETS, 16, epochs=2, callbacks=[between], verbose=0)
+    assert len({weights.tobytes() for weights in between.seen}) == len(between.seen) == 6
+    np.testing.assert_array_equal(between.seen[-1], model.get_weights()[-2])
+
+
 def test_what_is_not_known_is_left_to_keras(store: FeatureStore) -> None:
     pixels = keras.Input((SIDE, SIDE, 3))
     model = keras.Model(pixels, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(pixels)))

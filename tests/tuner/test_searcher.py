@@ -22,7 +22,8 @@ def study(tmp_path: Path) -> optuna.Study:
 def searcher(study: optuna.Study, concurrency: int = 2, **options: Any) -> StudySearcher:
     hp = keras_tuner.HyperParameters()
     hp.Int("x", 0, 9)
-    return StudySearcher(study, read(hp), options.get("first", []), max_epochs=3, concurrency=concurrency)
+    first, trials = options.get("first", []), options.get("trials", 20)
+    return StudySearcher(study, read(hp), first, max_epochs=3, concurrency=concurrency, trials=trials)
 
 
 def result(epoch: int, accuracy: float) -> dict[str, Any]:
@@ -114,3 +115,28 @@ def test_a_seed_repeats_the_proposals(tmp_path: Path) -> None:
         runs.append(values)
     assert runs[0] == runs[1]
     assert sum(runs[0][10:]) > sum(runs[0][:10]) / 2  # after its random start it leans towards what scored high
+
+
+def test_a_trial_that_ran_out_of_memory_is_tried_again_alone_at_the_end(study: optuna.Study) -> None:
+    one = searcher(study, trials=3)
+    first = one.suggest("a")
+    one.suggest("b")
+    one.on_trial_complete("a", {"failure": "out of memory: no room", "val_accuracy": math.nan, "again": True})
+    assert one.suggest("c") != first
+    one.on_trial_complete("c", result(3, 0.5))
+    assert one.suggest("d") is None  # "b" still runs
+    one.on_trial_complete("b", result(3, 0.5))
+    assert one.suggest("e") == {**first, "alone": True}
+    assert one.suggest("f") is None
+    one.on_trial_complete("e", result(3, 0.9))
+    assert study.trials[0].value == 0.9
+    assert one.suggest("g") == Searcher.FINISHED
+
+
+def test_a_study_that_ends_before_the_second_try_leaves_none_running(study: optuna.Study) -> None:
+    one = searcher(study)
+    one.suggest("a")
+    one.on_trial_complete("a", {"failure": "out of memory: no room", "val_accuracy": math.nan, "again": True})
+    one.close()
+    assert study.trials[0].state is TrialState.FAIL
+    assert study.trials[0].user_attrs["failure"] == "out of memory: no room"

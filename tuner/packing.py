@@ -1,0 +1,106 @@
+"""How many trials share one GPU: as many as its memory holds, and as there are processors to feed them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from search_spaces.configuration import Configuration, complete
+from search_spaces.hyperparameter import Hyperparameter
+from search_spaces.registry import SpaceSpec
+from tuner.errors import TrialFailure
+from tuner.resources import TrialResources, prepare_process
+
+if TYPE_CHECKING:
+    from tuner.datasets import ImageData
+
+SAMPLED = 3
+"""Configurations drawn at random and tried for their memory, beside the default one."""
+STEPS, TRIED = 2, 1024
+"""Training steps of each, and the images that are enough for them."""
+MARGIN, OUTSIDE = 1.25, 0.6e9
+"""What is reserved for a trial: so many times the largest peak seen, and what the library's process holds beside it."""
+MOST = 8
+"""Trials on a GPU: kernels of more than a few processes take turns anyway."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Bytes of a GPU, and the most that one of the tried configurations took."""
+
+    total: float
+    peak: float
+
+
+def slots(measured: Measured, cpus: float) -> int:
+    """Trials for each GPU that has `cpus` processors to itself."""
+    fitting = int(measured.total / (MARGIN * measured.peak + OUTSIDE))
+    return max(1, min(fitting, int(cpus), MOST))
+
+
+def configurations(space: Sequence[Hyperparameter], seed: int) -> list[Configuration]:
+    """The default one and some at random."""
+    import optuna
+
+    from tuner.suggestion import Suggestions
+
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
+    suggestions = Suggestions(space)
+    return [complete(space, {}), *(suggestions.suggest(study.ask()) for _ in range(SAMPLED))]
+
+
+def measure(
+    spec: SpaceSpec, tried: Sequence[Configuration], data: ImageData, dtype_policy: str, resources: TrialResources
+) -> Measured | None:
+    """Train each configuration for some steps, in a process that has a GPU; None where memory cannot be read.
+
+    A configuration that fails is left out; one that fails for want of memory takes all.
+    """
+    prepare_process(resources)
+    total = _total()
+    if total is None:
+        return None
+    from tuner.training import Training
+
+    space = spec.create()
+    for configuration in tried:
+        count = STEPS * int(configuration.get("batch_size", 32))
+        few = replace(data, train_images=data.train_images[:count], train_labels=data.train_labels[:count])
+        try:
+            training = Training(space, configuration, few, 1, 0, dtype_policy)
+            training.run_epoch()
+            training.close()
+        except TrialFailure:
+            continue
+    peak = _peak()
+    return Measured(total, peak) if peak else None
+
+
+def _total() -> float | None:
+    """Bytes of this machine's smallest GPU."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    sizes = [float(line) for line in done.stdout.split() if line.replace(".", "").isdigit()]
+    return min(sizes) * 2**20 if sizes and done.returncode == 0 else None
+
+
+def _peak() -> float | None:
+    """The most bytes that the library has held on the GPU."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        statistics = jax.local_devices()[0].memory_stats() or {}
+        return statistics.get("peak_bytes_in_use")
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return None
+    return float(tf.config.experimental.get_memory_info("GPU:0")["peak"])
