@@ -62,3 +62,8 @@ def test_a_file_of_configurations_is_a_list_of_objects(tmp_path: Path, content: 
         read_configurations(file)
     with pytest.raises(UserError, match="cannot be read: No such file"):
         read_configurations(tmp_path / "none.json")
+
+
+def test_a_relative_store_is_one_folder_for_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert StudyConfig(feature_store=Path("features")).feature_store == tmp_path / "features"

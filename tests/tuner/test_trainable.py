@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
 from results.best_models import BestModels
@@ -81,6 +82,7 @@ def test_out_of_memory_on_a_shared_gpu_is_worth_a_second_try(
     assert result.get("again", False) == again
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the graphs are TensorFlow's")
 def test_the_graphs_of_older_trials_are_let_go(worker: WarmTrial, monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorFlow keeps traced graphs for ever unless it is told: 8 MB a trial."""
     monkeypatch.setattr(traced, "MOST_MODELS", 1)
