@@ -106,7 +106,7 @@ class StudyConfig:
         inside = Path(self.data).is_dir() and self.storage.resolve().is_relative_to(Path(self.data).resolve())
         _require(not inside, "storage", self.storage, f"must not lie inside --data {self.data}: runs are no images")
         object.__setattr__(self, "paths", RunPaths.of(self.storage, name))
-        if not self.feature_store.parts[:1] == ("~",):  # that is for each node to expand; workers run in other folders
+        if self.feature_store.parts[:1] != ("~",):  # that is for each node to expand; workers run in other folders
             object.__setattr__(self, "feature_store", self.feature_store.absolute())
 
     def options(self) -> dict[str, Any]:

@@ -205,7 +205,12 @@ def _readable(model: keras.Model, trained: keras.Model) -> Iterator[None]:
     if keras.backend.backend() != "jax" or trained is model:
         yield
         return
-    model.jax_state_sync = trained.jax_state_sync
+
+    def sync() -> None:
+        trained.jax_state_sync()
+        type(model).jax_state_sync(model)  # a callback may have had the model itself predict
+
+    model.jax_state_sync = sync
     try:
         yield
     finally:

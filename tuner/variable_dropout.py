@@ -11,7 +11,7 @@ from tuner.model_graph import Call
 
 
 class VariableDropout(keras.layers.Layer):
-    """What a dropout layer does, by the same random numbers.
+    """What a dropout layer does, by the same random numbers (and each backend's way of looking at them).
 
     They are drawn in float32: TensorFlow's dropout draws in the precision of its inputs, and in bfloat16, where a
     number below 1 has eight bits, it rounds a rate to a multiple of 1/256.
@@ -36,7 +36,8 @@ class VariableDropout(keras.layers.Layer):
         if not training:
             return inputs
         drawn = keras.random.uniform(keras.ops.shape(inputs), dtype="float32", seed=self.seed_generator)
-        scale = keras.ops.where(drawn >= self.rate, 1 / (1 - self.rate), 0.0)
+        is_kept = drawn >= self.rate if keras.backend.backend() == "tensorflow" else drawn < 1 - self.rate
+        scale = keras.ops.where(is_kept, 1 / (1 - self.rate), 0.0)
         return inputs * keras.ops.cast(scale, inputs.dtype)
 
 

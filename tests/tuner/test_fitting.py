@@ -168,7 +168,7 @@ def test_what_float16_cannot_hold_is_kept_as_float32() -> None:
 
 
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Counts the batches that go through a prefix."""
+    """Counts the batches that go through a prefix: 48 training and 20 validation images are one each."""
     seen: list[int] = []
     real = keras.Model.predict_on_batch
 
@@ -183,9 +183,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_prefix_is_computed_once_for_all_trials(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = made(monkeypatch)
     trained(store, {}, "cifar_cnn", epochs=2)
-    assert sum(seen) == IMAGES + len(CHECKED[0])
+    assert len(seen) == 2
     trained(FeatureStore(store.folder, 1e9), {"learning_rate": 1e-2, "dense_layers": 2}, "cifar_cnn", epochs=2)
-    assert sum(seen) == IMAGES + len(CHECKED[0])
+    assert len(seen) == 2
 
 
 def test_a_later_cut_goes_on_from_an_earlier_one(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,11 +206,11 @@ def test_views_are_kept_and_come_round(store: FeatureStore, monkeypatch: pytest.
     augmented = {"augmentation": "light", "augmentation_strength": 0.2}
     seen = made(monkeypatch)
     history, *_ = trained(store, augmented, "cifar_cnn", epochs=5, views=2)
-    assert sum(seen) == 2 * IMAGES + len(CHECKED[0])
+    assert len(seen) == 3
     assert len(history["loss"]) == 5
     again, *_ = trained(FeatureStore(store.folder, 1e9), augmented, "cifar_cnn", epochs=5, views=2)
     assert again == history
-    assert sum(seen) == 2 * IMAGES + len(CHECKED[0])
+    assert len(seen) == 3
     without, *_ = trained(store, {}, "cifar_cnn", epochs=5, views=2)
     assert without["loss"] != history["loss"]
 
