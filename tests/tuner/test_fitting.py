@@ -161,10 +161,14 @@ def test_half_precision_features_change_little(store: FeatureStore) -> None:
 
 
 def test_what_float16_cannot_hold_is_kept_as_float32() -> None:
-    assert features_module.fits_half(np.array([1.0, 2.0, 3.0]))
-    assert not features_module.fits_half(np.array([1.0, 1e6]))
-    assert not features_module.fits_half(1000 + np.linspace(0, 0.1, 100))
-    assert not features_module.fits_half(np.linspace(0, 1e-8, 100))
+    np.testing.assert_array_equal(features_module.half(np.array([1.0, 2.0, 3.0], "float32")), [1.0, 2.0, 3.0])
+    many = RANDOM.normal(size=(300, 8, 8)).astype("float32")
+    np.testing.assert_array_equal(features_module.half(many), many.astype("float16"))
+    lone = many.copy()
+    lone[1, 0, 0] = 1e6
+    lost = ([1.0, 1e6], 1000 + np.linspace(0, 0.1, 100), np.linspace(0, 1e-8, 100), lone, 1000 + 1e-2 * many)
+    for values in lost:
+        assert features_module.half(np.asarray(values, "float32")) is None
 
 
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
