@@ -185,7 +185,7 @@ class _Making:
             is_wide(wide)
             return False
         for array, values in zip(arrays, made, strict=True):
-            if not array.has(chunk):
+            if values is not None and not array.has(chunk):
                 array.put(chunk, values)
         if not begin and chunk == 0 and _reading(self._arrays[-1], rows) >= seconds:
             self.is_cheap = True
