@@ -219,9 +219,8 @@ def _faster_and_augmenting(calls: Sequence[Call], ends: Sequence[Tensor]) -> dic
 
 def half(values: np.ndarray) -> np.ndarray | None:
     """The values as float16; None where that loses what matters (see `HALF_ERROR`), judged by a sample of them."""
-    found = np.asarray(
-        keras.ops.convert_to_numpy(keras.ops.cast(values, "float16"))
-    )  # NumPy's own takes 5 times as long
+    cast = keras.ops.cast(values, "float16")  # NumPy takes five times as long
+    found = np.asarray(keras.ops.convert_to_numpy(cast))
     step = SAMPLED if values.size > SAMPLED**3 else 1
     sample = np.asarray(values).reshape(-1)[::step].astype("float32")
     error = sample - found.reshape(-1)[::step].astype("float32")
