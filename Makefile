@@ -37,7 +37,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 # All of it takes about three hours on two cores. WEIGHTS are MobileNet's without its top; the images come from
-# ../shared/data. Each benchmark leaves a table in benchmarks/tables.
+# ../shared/data. benchmarks/README.md says what each measures.
 WEIGHTS ?= ../shared/data/mobilenet_1_0_notop.weights.h5
 bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -46,7 +46,7 @@ def ours(images: str, weights: str, trials: str, seed: str) -> None:
     config = StudyConfig(
         space="finetune", data=images, weights=weights, backbones=("mobilenet",), fix=fix | fixed | {"image_size": 96},
         trials=int(trials), max_epochs=EPOCHS, reduction_factor=4, seed=int(seed), storage=storage, name="search",
-        feature_store=storage / "store", dashboard=False,
+        feature_store=storage / "store",
     )  # fmt: skip
     paths = run_study(config)
     start = paths.study.stat().st_mtime  # written when the study's clock starts
@@ -94,10 +94,11 @@ def main() -> None:
 def _rows(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
     plain = found["plain Ray Tune"]
     goals = [max(value for _, value in run["curve"]) for run in plain]
-    rows = [["side", "whole run, s", "epochs trained", "best", "until plain's best, s", "share of plain's time"]]
+    rows = [["side", "whole run, s", "epochs trained", "best", "until plain's best, s", "share of plain's"]]
     for side, runs in found.items():
         times = [reached(run, goal) for run, goal in zip(runs, goals, strict=False)]
-        shares = [time / run["wall"] if time else None for time, run in zip(times, plain, strict=False)]
+        theirs = [reached(run, goal) or 0.0 for run, goal in zip(plain, goals, strict=True)]
+        shares = [time / their if time else None for time, their in zip(times, theirs, strict=False)]
         rows.append(
             [
                 side,

@@ -47,10 +47,10 @@ def train(arguments: tuple[int, str, str]) -> dict[str, list[float]]:
     names = tuple(map(str, range(10)))
     data = ImageData("arrays", names, found["x_train"], found["y_train"], found["x_val"], found["y_val"], 0)
     space = FineTune(Task(32, 10, TRAINING, EPOCHS), {"mobilenet": weights})
-    features = Features(FeatureStore(Path(tempfile.mkdtemp()), 20e9), seed)
     results = {}
     for views in VIEWS:
         configuration = complete(declared(space), VALUES)
+        features = Features(FeatureStore(Path(tempfile.mkdtemp()), 20e9), seed)
         training = Training(space, configuration, data, EPOCHS, seed, "float32", features, views)
         epochs = [training.run_epoch() for _ in range(EPOCHS)]
         training.close()

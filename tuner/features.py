@@ -27,7 +27,7 @@ HALF_ERROR = 1e-3
 float16 rounds by 2**-12 of a value at the mean; more is lost where a large mean hides a small spread, or beyond 65,504.
 """
 SAMPLED = 17
-"""Of large features each so many'th number is looked at for that; no number of channels is a multiple of it."""
+"""Of large features each so many'th number is looked at for that: hardly a number of channels is a multiple of it."""
 PATIENCE = 0.2
 """Seconds to wait for a chunk that another process makes, before the next is tried."""
 

@@ -74,7 +74,9 @@ class Fitting:
         batches = Batches(inputs, y, size, self._seed, first)
         # TensorFlow's trainer would make the optimizer's and the metrics' variables while it traces, and trace again.
         trained._symbolic_build(data_batch=batches[0])
-        trained = held.enter_context(self._traced.like(trained))
+        arrays = [*batches[0], *(() if checked is None else (checked, validation[1]))]
+        looks = [[array.shape[1:], str(array.dtype)] for array in arrays]
+        trained = held.enter_context(self._traced.like(trained, self._model, looks))
         held.enter_context(_readable(self._model, trained))
         if checked is not None:
             batch = options.get("validation_batch_size") or size

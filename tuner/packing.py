@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search_spaces.configuration import Configuration, complete
 from search_spaces.hyperparameter import Hyperparameter
 from search_spaces.registry import SpaceSpec
-from tuner.errors import TrialFailure
 from tuner.resources import TrialResources, prepare_process
 
 if TYPE_CHECKING:
+    import keras_tuner
+
     from tuner.datasets import ImageData
 
 SAMPLED = 3
@@ -63,20 +65,30 @@ def measure(
     total = _total()
     if total is None:
         return None
-    from tuner.training import Training
-
     space = spec.create()
     for configuration in tried:
-        count = STEPS * int(configuration.get("batch_size", 32))
-        few = replace(data, train_images=data.train_images[:count], train_labels=data.train_labels[:count])
-        try:
-            training = Training(space, configuration, few, 1, 0, dtype_policy)
-            training.run_epoch()
-            training.close()
-        except TrialFailure:
-            continue
+        with suppress(Exception):
+            _train(space, configuration, data, dtype_policy)
     peak = _peak()
     return Measured(total, peak) if peak else None
+
+
+def _train(space: keras_tuner.HyperModel, configuration: Configuration, data: ImageData, dtype_policy: str) -> None:
+    """Some steps of the last stage, in which most layers train, and a validation batch."""
+    import keras
+
+    from search_spaces.space import VALIDATION_BATCH, SearchSpace, populated, targets
+
+    keras.config.set_dtype_policy(dtype_policy)
+    hp = populated(configuration)
+    space.declare_hyperparameters(hp)
+    model = space.build(hp)
+    if isinstance(space, SearchSpace):
+        space.begin_stage(hp, model, len(space.stages(hp)) - 1)
+    size = int(configuration.get("batch_size", 32))
+    labels = targets(model, data.train_labels, len(data.class_names))
+    model.fit(data.train_images[: STEPS * size], labels[: STEPS * size], batch_size=size, verbose=0)
+    model.evaluate(data.train_images[:VALIDATION_BATCH], labels[:VALIDATION_BATCH], VALIDATION_BATCH, verbose=0)
 
 
 def _total() -> float | None:

@@ -41,7 +41,9 @@ class Recorder(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         number = trial.config["trial"]
-        if number not in self.trials:
+        if number in self.trials:  # its second try
+            self._set(dataclasses.replace(self.trials[number], epochs=(), reason=None))
+        else:
             self._set(TrialRecord(number, TrialState.RUNNING, trial.config["configuration"], started=self.clock))
 
     def on_trial_result(
@@ -52,7 +54,7 @@ class Recorder(tune.Callback):
             self._notes.add(note)
             self._on_note(f"Note: {note}")
         if result.get("again"):
-            self._set(dataclasses.replace(record, epochs=(), reason=result["failure"]))
+            self._set(dataclasses.replace(record, reason=result["failure"]))
             self._on_note(f"Note: trial {record.trial} ran {result['failure']}; it is tried again alone, at the end")
         elif "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])
@@ -83,14 +85,14 @@ class Recorder(tune.Callback):
                 self._add_epoch(record, kept.result)
         for record in list(self.trials.values()):
             if record.state is TrialState.RUNNING:
-                self._end(record, TrialState.FAILED if record.reason else TrialState.STOPPED, record.reason)
+                waits = record.reason is not None and not record.epochs
+                self._end(record, TrialState.FAILED if waits else TrialState.STOPPED, record.reason)
 
     def _add_epoch(self, record: TrialRecord, result: Mapping[str, Any]) -> None:
         names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
         epoch = EpochRecord(**{name: result[name] for name in names}, ended=self.clock)
         epochs, seconds = (*record.epochs, epoch), self.clock - record.started
-        record = dataclasses.replace(record, epochs=epochs, parameters=result["parameters"], seconds=seconds)
-        self._set(dataclasses.replace(record, reason=None))
+        self._set(dataclasses.replace(record, epochs=epochs, parameters=result["parameters"], seconds=seconds))
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
         self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self.clock - record.started))

@@ -65,6 +65,7 @@ def prepare_process(resources: TrialResources) -> None:
     # Trials that differ in rates and seeds have one graph, and many workers compile the same.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str((CACHE / "jax").expanduser()))
     os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(JAX_CACHE))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     import keras
 
     if keras.config.backend() != "tensorflow":

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import importlib.metadata
+import math
 import os
 import platform
 import shlex
@@ -81,7 +82,7 @@ def _packed(
     """As many trials on each GPU as its memory holds; some are tried for it on one."""
     images, labels = data.train_images[:TRIED], data.train_labels[:TRIED]
     few = dataclasses.replace(
-        data, train_images=images, train_labels=labels, validation_images=images[:1], validation_labels=labels[:1]
+        data, train_images=images, train_labels=labels, validation_images=images, validation_labels=labels
     )
     measuring = ray.remote(num_cpus=alone.cpus, num_gpus=1, max_calls=1)(measure)
     found = ray.get(measuring.remote(spec, configurations(space, config.seed), few, policy, alone))
@@ -91,7 +92,7 @@ def _packed(
     count = slots(found, available["CPU"] / available["GPU"])
     print(f"A trial takes up to {found.peak / 1e9:.1f} of a GPU's {found.total / 1e9:.0f} GB: {count} on each",
           file=terminal, flush=True)  # fmt: skip
-    return _shared_out(config, 1 / count)
+    return _shared_out(config, math.floor(1e4 / count) / 1e4)  # Ray rounds shares to so many digits
 
 
 def _run_trials(

@@ -13,6 +13,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -24,7 +25,7 @@ from tuner.model_graph import ModelGraph
 from tuner.variable_dropout import VariableDropout
 
 MOST_WEIGHTS = 64e6
-"""Numbers in the weights of all that a worker keeps: 256 MB. A part keeps the whole model around it alive."""
+"""Numbers in the weights and optimizers of all that a worker keeps: 256 MB. A part keeps its whole model alive."""
 MOST_MODELS = 8
 """Each has some 10 MB of graph beside its weights."""
 Schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -42,59 +43,79 @@ class TracedModels:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, keras.Model] = OrderedDict()
-        self._in_use: dict[str, keras.Model] = {}
+        self._kept: OrderedDict[str, _Traced] = OrderedDict()
+        self._in_use: dict[str, _Traced] = {}
 
     def begin_trial(self) -> None:
         """The trial before has ended: what it has traced can be used from now on."""
-        for name, model in self._in_use.items():
-            model.history = None  # it leads to the callbacks, and they to the trial's whole model
+        for name, traced in self._in_use.items():
+            # They lead to the trial's callbacks and whole model, and to its validation data.
+            traced.model.history = traced.model._eval_epoch_iterator = None
             self._kept.pop(name, None)
-            self._kept[name] = model
+            self._kept[name] = traced
         self._in_use = {}
-        while len(self._kept) > MOST_MODELS or sum(map(_weights, self._kept.values())) > MOST_WEIGHTS:
+        while len(self._kept) > MOST_MODELS or sum(one.weights for one in self._kept.values()) > MOST_WEIGHTS:
             self._kept.popitem(last=False)
 
     @contextmanager
-    def like(self, model: keras.Model) -> Iterator[keras.Model]:
+    def like(self, model: keras.Model, whole: keras.Model, data: Sequence[Any]) -> Iterator[keras.Model]:
         """A traced model that computes what `model` does and trains its variables; `model` itself where there is none.
 
         Args:
             model: compiled, and built to the variables of its optimizer and metrics.
+            whole: the model that it is a part of; what it has traced itself it traces anew, before and after.
+            data: what the batches look like.
         """
         if keras.backend.backend() != "tensorflow":  # JAX keeps what it has compiled on disk, by what it computes
             yield model
             return
         for optimizer in _optimizers(model):
             _free_rates(optimizer)
-        name = _signature(model)
+        name = _signature(model, data)
         traced = self._kept.pop(name, None) if name else None
         if name and name not in self._in_use:
-            self._in_use[name] = traced or model
+            # A model that is compiled again is traced again: only its latest graph is there.
+            self._in_use = {key: one for key, one in self._in_use.items() if one.model is not model}
+            self._in_use[name] = traced or _Traced(model, _weights(model, whole))
         if traced is None:
             yield model
             return
-        with _stand_for(_variables(model), _variables(traced)):
-            yield traced
+        whole.predict_function = whole.test_function = None
+        try:
+            with _stand_for(_variables(model), _variables(traced.model)):
+                yield traced.model
+        finally:
+            whole.predict_function = whole.test_function = None
+
+
+@dataclass(frozen=True)
+class _Traced:
+    model: keras.Model
+    weights: int
+    """Numbers that it keeps in memory."""
 
 
 @contextmanager
 def _stand_for(new: Sequence[keras.Variable], old: Sequence[keras.Variable]) -> Iterator[None]:
     """`new` share the storage of `old`, with their own values in it, and have them back in their own at the end."""
     pairs = [(variable, variable._value, other._value) for variable, other in zip(new, old, strict=True)]
-    for variable, own, shared in pairs:
-        shared.assign(own)
-        variable._value = shared
+    for variable, other in zip(new, old, strict=True):
+        other.trainable = variable.trainable  # a later stage of the earlier trial may have thawed it
+    shared_by: list[tuple[keras.Variable, Any, Any]] = []
     try:
+        for variable, own, shared in pairs:
+            shared.assign(own)
+            variable._value = shared
+            shared_by.append((variable, own, shared))
         yield
     finally:
-        for variable, own, shared in pairs:
+        for variable, own, shared in shared_by:
             own.assign(shared)
             variable._value = own
 
 
-def _weights(model: keras.Model) -> int:
-    return sum(math.prod(variable.shape) for variable in model.variables)
+def _weights(model: keras.Model, whole: keras.Model) -> int:
+    return sum(math.prod(variable.shape) for variable in [*whole.variables, *model.optimizer.variables])
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:
@@ -138,11 +159,14 @@ class _Unknown(Exception):
     """Something of which nobody can tell what it computes."""
 
 
-def _signature(model: keras.Model) -> str | None:
+def _signature(model: keras.Model, data: Sequence[Any]) -> str | None:
     """What decides the graph of a training step and of an evaluation; None where that cannot be known."""
+    if any(not one.__module__.startswith("keras") for one in keras.saving.get_custom_objects().values()):
+        return None  # a name may stand for anything
     try:
-        return json.dumps([_calls(model), _compilation(model)], sort_keys=True, default=repr)
-    except (_Unknown, ValueError):
+        parts = [_calls(model), _compilation(model), model.trainable, data]
+        return json.dumps(parts, sort_keys=True, default=repr)
+    except Exception:  # a user's schedule that cannot be described, for one
         return None
 
 
@@ -157,7 +181,7 @@ def _calls(model: keras.Model) -> list[Any]:
         parts = list(operation._flatten_layers()) if isinstance(operation, keras.Layer) else [operation]
         args, kwargs = call.arguments.fill_in(numbers)
         found.append([[layers.setdefault(id(part), len(layers)), _described(part)] for part in parts])
-        found.append([_plain(args), _plain(kwargs)])
+        found.append([_plain(args), sorted(kwargs), _plain([kwargs[key] for key in sorted(kwargs)])])
         numbers |= {id(tensor): [len(found), index] for index, tensor in enumerate(call.outputs)}
     return [*found, [numbers[id(tensor)] for tensor in graph.outputs]]
 
@@ -167,11 +191,11 @@ def _described(part: Any) -> list[Any]:
     if not isinstance(part, keras.Layer):
         if not type(part).__module__.startswith("keras."):
             raise _Unknown
-        state = {key: repr(value) for key, value in vars(part).items() if not key.startswith("_") and key != "name"}
-        return [type(part).__qualname__, state]
+        state = {key: value for key, value in vars(part).items() if not key.startswith("_") and key != "name"}
+        return [type(part).__qualname__, sorted(state), _plain([state[key] for key in sorted(state)])]
     if isinstance(part, SUBSTITUTES):  # their settings are those of the layers in them
         config = None
-    elif is_kerases_own(part):
+    elif is_kerases_own(part) and not hasattr(part, "adapt"):  # what it has adapted to are constants of the graph
         config = unnamed(part.get_config())
     else:
         raise _Unknown
@@ -180,7 +204,8 @@ def _described(part: Any) -> list[Any]:
          _of_keras(variable.constraint)]
         for variable in part._trainable_variables + part._non_trainable_variables
     ]  # fmt: skip
-    return [type(part).__qualname__, config, part.trainable, part.dtype_policy.name, variables]
+    settings = [part.trainable, part.autocast, part.dtype_policy.name, _of_keras(part.activity_regularizer)]
+    return [type(part).__qualname__, config, settings, variables]
 
 
 def _compilation(model: keras.Model) -> list[Any]:
@@ -218,7 +243,9 @@ def _of_keras(value: Any) -> Any:
         return keras.tree.map_structure(_of_keras, value)
     if value is None or isinstance(value, str | int | float):
         return value
-    return [_kind(value), unnamed(value.get_config())] if hasattr(value, "get_config") else _kind(value)
+    if not hasattr(value, "get_config"):
+        return _kind(value)
+    return [_kind(value), value.get_config(), getattr(value, "dtype", None)]
 
 
 def _kind(value: Any) -> str:
@@ -231,4 +258,7 @@ def _kind(value: Any) -> str:
 
 
 def _plain(values: Any) -> Any:
-    return [repr(value) for value in keras.tree.flatten(values)]
+    flat = keras.tree.flatten(values)
+    if any(getattr(value, "shape", ()) for value in flat):
+        raise _Unknown  # a constant array: too long to write out
+    return [repr(value) for value in flat]

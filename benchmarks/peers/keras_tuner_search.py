@@ -37,7 +37,7 @@ def main():
     if kind == "hyperband":
         # Its number of trials follows from its brackets; repeated until there are about as many as were asked for.
         tuner = keras_tuner.Hyperband(
-            build, max_epochs=models.EPOCHS, factor=4, hyperband_iterations=int(trials) / 6, **common
+            build, max_epochs=models.EPOCHS, factor=4, hyperband_iterations=max(1, round(int(trials) / 6)), **common
         )
     else:
         tuner = keras_tuner.BayesianOptimization(build, max_trials=int(trials), **common)

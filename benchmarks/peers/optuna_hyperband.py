@@ -80,8 +80,9 @@ def main():
         subprocess.Popen([sys.executable, __file__, images, weights, str(half), str(int(seed) * 2 + number), journal])
         for number, half in enumerate(halves)
     ]
-    for worker in workers:
-        worker.wait()
+    codes = [worker.wait() for worker in workers]
+    if any(codes):
+        raise SystemExit("a worker failed")
     study = optuna.load_study(study_name="peer", storage=JournalStorage(JournalFileBackend(journal)))
     print(json.dumps({"curve": [point for trial in study.trials for point in trial.user_attrs.values()]}))
 

@@ -38,3 +38,16 @@ def test_the_same_seed_draws_the_same(draw: Callable[[], Any]) -> None:
     np.testing.assert_array_equal(draw(), second)
     set_random_seed(4)
     assert np.any(draw() != first)
+
+
+def test_the_same_seed_again_keeps_what_tensorflow_has_made_ready() -> None:
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("JAX has nothing to lose")
+    from tensorflow.python.eager import context
+
+    set_random_seed(5)
+    before = context.context()._rng  # made anew whenever the kernels are thrown away
+    set_random_seed(5)
+    assert context.context()._rng is before
+    set_random_seed(6)
+    assert context.context()._rng is not before

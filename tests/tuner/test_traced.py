@@ -165,15 +165,110 @@ def with_loss(factor: float) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("made", [with_layer, with_loss])
+class Falling(keras.optimizers.schedules.LearningRateSchedule):
+    """As tutorials have it: without `get_config`."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, step: Any) -> Any:
+        return self.factor * 0.1 / (1.0 + keras.ops.cast(step, "float32"))
+
+
+def with_schedule(factor: float) -> keras.Model:
+    model = cnn({}, 1)[2]
+    model.compile(keras.optimizers.SGD(Falling(factor)), "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def dense(layer: Any, **options: Any) -> keras.Model:
+    entry = keras.Input((SIDE, SIDE, 3))
+    flat = keras.layers.Flatten()(layer(keras.layers.Rescaling(1 / 255)(entry)))
+    model = keras.Model(entry, keras.layers.Dense(CLASSES, "softmax", **options)(flat))
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def with_adapted(factor: float) -> keras.Model:
+    adapted = keras.layers.Normalization()
+    adapted.adapt(factor * PIXELS.astype("float32"))
+    return dense(adapted)
+
+
+def with_regularizer(factor: float) -> keras.Model:
+    return dense(lambda x: x, activity_regularizer=lambda outputs: factor * keras.ops.mean(outputs))
+
+
+def with_constant(factor: float) -> keras.Model:
+    mask = np.full((SIDE, SIDE, 3), factor, "float32")
+    return dense(lambda x: keras.ops.multiply(x, mask))
+
+
+@pytest.mark.parametrize("made", [with_layer, with_loss, with_schedule, with_adapted, with_regularizer, with_constant])
 def test_what_a_user_wrote_is_always_traced(made: Callable[[float], keras.Model], traces: list[str]) -> None:
     traced = TracedModels()
-    for factor in (1.0, 0.0):
+    for factor in (1.0, 0.5):
         traced.begin_trial()
         model = made(factor)
         Fitting(model, None, 0, traced=traced)
         model.fit(PIXELS, TARGETS, 16, verbose=0)
     assert len(traces) == 2
+
+
+def test_a_graph_that_thawed_later_serves_the_first_stage_of_another_trial(traces: list[str]) -> None:
+    """Two rates in the first stage, and layers of the part that train in the second one only."""
+    space = FineTune(Task(32, CLASSES, len(PIXELS), 2), {"cifar_cnn": None})
+    values = {"unfrozen_layers": 14, "gradual_thaw": True, "batch_size": 16, "augmentation": "light"}
+    large = np.kron(PIXELS, np.ones((1, 2, 2, 1), "uint8"))
+
+    def trial(traced: TracedModels, rate: float) -> Any:
+        traced.begin_trial()
+        keras.utils.set_random_seed(1)
+        hp = populated(complete(declared(space), values | {"learning_rate": rate}))
+        model = space.build(hp)
+        Fitting(model, None, 1, traced=traced)
+        return space.fit(hp, model, large, TARGETS, epochs=2, validation_data=(large, TARGETS), verbose=0).history
+
+    traced = TracedModels()
+    trial(traced, 1e-3)
+    count = len(traces)
+    again = trial(traced, 2e-3)
+    assert len(traces) == count
+    assert again == trial(TracedModels(), 2e-3)
+
+
+def test_a_model_that_is_compiled_again_is_kept_for_its_latest_graph_alone() -> None:
+    def trial(traced: TracedModels) -> list[float]:
+        traced.begin_trial()
+        keras.utils.set_random_seed(1)
+        model = dense(lambda x: x)
+        Fitting(model, None, 1, traced=traced)
+        losses = []
+        for smoothing in (0.0, 0.5):
+            loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+            model.compile(keras.optimizers.SGD(0.01), loss, metrics=["accuracy"])
+            losses += model.fit(PIXELS, TARGETS, 16, verbose=0).history["loss"]
+        return losses
+
+    traced = TracedModels()
+    assert trial(traced) == trial(traced) == trial(TracedModels())
+
+
+def test_a_callback_that_predicts_leaves_the_model_its_own_answers() -> None:
+    class Predicting(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.model.predict(PIXELS, verbose=0)
+
+    traced = TracedModels()
+    fit(traced, {}, 1)
+    traced.begin_trial()
+    model = cnn({}, 2)[2]
+    Fitting(model, None, 0, traced=traced)
+    for _ in range(2):
+        model.fit(PIXELS, TARGETS, 16, verbose=0, callbacks=[Predicting()])
+        fresh = keras.models.clone_model(model)
+        fresh.set_weights(model.get_weights())
+        np.testing.assert_allclose(model.predict(PIXELS, verbose=0), fresh.predict(PIXELS, verbose=0), rtol=1e-5)
 
 
 def test_a_saved_optimizer_has_its_schedule_as_it_was(tmp_path: Any) -> None:
