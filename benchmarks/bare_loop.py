@@ -13,6 +13,7 @@ from queue import Empty
 from typing import Any
 
 from equal_work import EPOCHS, complete_configurations
+from sample import image_data
 
 SLOTS = 2
 
@@ -22,23 +23,18 @@ def train(waiting: Any, space: str, arrays: str, store: str, weights: str | None
     from tuner.resources import TrialResources, clear_process, prepare_process
 
     prepare_process(TrialResources(1, 0, SLOTS))
-    import numpy as np
-
     from search_spaces.configuration import complete
     from search_spaces.custom_cnn import CustomCNN
     from search_spaces.declaration import declared
     from search_spaces.finetune import FineTune
     from search_spaces.task import Task
-    from tuner.datasets import ImageData
     from tuner.feature_store import FeatureStore
     from tuner.features import Features
     from tuner.precision import dtype_policy, measured_here
     from tuner.traced import TracedModels
     from tuner.training import Training
 
-    found = np.load(arrays)
-    names = tuple(map(str, range(10)))
-    data = ImageData("arrays", names, found["x_train"], found["y_train"], found["x_val"], found["y_val"], 0)
+    data = image_data(arrays)
     task = Task(32, 10, len(data.train_labels), EPOCHS)
     built = FineTune(task, {"mobilenet": weights}) if space == "finetune" else CustomCNN(task)
     features, traced = Features(FeatureStore(Path(store), 20e9), 0), TracedModels()

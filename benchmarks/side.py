@@ -3,7 +3,6 @@
 import importlib.metadata
 import json
 import os
-import platform
 import shlex
 import statistics
 import subprocess
@@ -14,16 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tuner.precision import processor
+
 ROOT = Path(__file__).parents[1]
 TABLES = ROOT / "benchmarks" / "tables"
 JPEG = "Images of CIFAR-10, compressed as JPEG (quality 75)."
 PACKAGES = ("tensorflow", "keras", "ray", "optuna", "keras-tuner")
 
 
-def measured(command: Sequence[str], **environment: str) -> dict[str, Any]:
+def measured(command: Sequence[str]) -> dict[str, Any]:
     """The last line that the command prints, a JSON object, with its wall time and when it began (`time.time()`)."""
     began, clock = time.time(), time.monotonic()
-    settings = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"} | environment
+    settings = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, capture_output=True, text=True, env=settings, cwd=tempfile.mkdtemp())
     wall = time.monotonic() - clock
     if done.returncode:
@@ -44,17 +45,9 @@ def write_table(name: str, title: str, rows: Sequence[Sequence[str]]) -> None:
     lines = [f"| {' | '.join(row)} |" for row in rows]
     lines.insert(1, "|---" * len(rows[0]) + "|")
     head = [title, "", f"`{command}`", ""]
-    text = "\n".join([*head, f"{time.strftime('%Y-%m-%d')}, {_processor()}; {versions}", "", *lines, ""])
+    text = "\n".join(
+        [*head, f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} x {processor()}; {versions}", "", *lines, ""]
+    )
     TABLES.mkdir(exist_ok=True)
     (TABLES / f"{name}.md").write_text(text, encoding="utf-8")
     print(text)
-
-
-def _processor() -> str:
-    names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
-    return f"{os.cpu_count()} x {names[0] if names else platform.machine()}"
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.is_file() else []

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from sample import draw, image_data
 from side import JPEG, write_table
 
 VIEWS, SEEDS, EPOCHS, TRAINING, VALIDATION = (1, 2, 4, 8, 0), 6, 16, 1000, 1000
@@ -31,21 +32,16 @@ def train(arguments: tuple[int, str, str]) -> dict[str, list[float]]:
     from tuner.resources import TrialResources, prepare_process
 
     prepare_process(TrialResources(1, 0, 2))
-    import numpy as np
-
     from search_spaces.configuration import complete
     from search_spaces.declaration import declared
     from search_spaces.finetune import FineTune
     from search_spaces.task import Task
-    from tuner.datasets import ImageData
     from tuner.feature_store import FeatureStore
     from tuner.features import Features
     from tuner.training import Training
 
     seed, arrays, weights = arguments
-    found = np.load(arrays)
-    names = tuple(map(str, range(10)))
-    data = ImageData("arrays", names, found["x_train"], found["y_train"], found["x_val"], found["y_val"], 0)
+    data = image_data(arrays)
     space = FineTune(Task(32, 10, TRAINING, EPOCHS), {"mobilenet": weights})
     results = {}
     for views in VIEWS:
@@ -64,8 +60,6 @@ def train(arguments: tuple[int, str, str]) -> dict[str, list[float]]:
 
 def main() -> None:
     """Two seeds at a time; write the table."""
-    from sample import draw
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", required=True, help="ImageNet weights of MobileNet, without its top")
     weights = str(Path(parser.parse_args().weights).resolve())

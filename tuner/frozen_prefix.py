@@ -253,12 +253,16 @@ def _identity(call: Call) -> Iterator[bytes]:
             if "seed_generator" not in variable.path:
                 yield np.ascontiguousarray(variable.numpy() if hasattr(variable, "numpy") else variable).tobytes()
     else:
-        # Keras's operations keep what they were made with as plain attributes.
-        state = {key: value for key, value in vars(operation).items() if not key.startswith("_") and key != "name"}
-        yield repr(sorted(state.items(), key=lambda item: item[0])).encode()
+        yield repr(list(settings(operation).items())).encode()
+
+
+def settings(operation: Any) -> dict[str, Any]:
+    """What one of Keras's operations was made with, by name: it keeps that as plain attributes."""
+    return {key: value for key, value in sorted(vars(operation).items()) if not key.startswith("_") and key != "name"}
 
 
 def unnamed(config: Any) -> Any:
+    """A layer's configuration without what does not change what it computes: names, seeds, whether it trains."""
     if isinstance(config, dict):
         left_out = {"name", "trainable", "seed", "shared_object_id"}
         return {key: unnamed(value) for key, value in config.items() if key not in left_out}

@@ -16,8 +16,7 @@ from tuner.resources import TrialResources, prepare_process
 
 if TYPE_CHECKING:
     import keras_tuner
-
-    from tuner.datasets import ImageData
+    import numpy as np
 
 SAMPLED = 3
 """Configurations drawn at random and tried for their memory, beside the default one."""
@@ -55,7 +54,12 @@ def configurations(space: Sequence[Hyperparameter], seed: int) -> list[Configura
 
 
 def measure(
-    spec: SpaceSpec, tried: Sequence[Configuration], data: ImageData, dtype_policy: str, resources: TrialResources
+    spec: SpaceSpec,
+    tried: Sequence[Configuration],
+    images: np.ndarray,
+    labels: np.ndarray,
+    dtype_policy: str,
+    resources: TrialResources,
 ) -> Measured | None:
     """Train each configuration for some steps, in a process that has a GPU; None where memory cannot be read.
 
@@ -68,12 +72,19 @@ def measure(
     space = spec.create()
     for configuration in tried:
         with suppress(Exception):
-            _train(space, configuration, data, dtype_policy)
+            _train(space, configuration, images, labels, spec.task.classes, dtype_policy)
     peak = _peak()
     return Measured(total, peak) if peak else None
 
 
-def _train(space: keras_tuner.HyperModel, configuration: Configuration, data: ImageData, dtype_policy: str) -> None:
+def _train(
+    space: keras_tuner.HyperModel,
+    configuration: Configuration,
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    dtype_policy: str,
+) -> None:
     """Some steps of the last stage, in which most layers train, and a validation batch."""
     import keras
 
@@ -86,9 +97,9 @@ def _train(space: keras_tuner.HyperModel, configuration: Configuration, data: Im
     if isinstance(space, SearchSpace):
         space.begin_stage(hp, model, len(space.stages(hp)) - 1)
     size = int(configuration.get("batch_size", 32))
-    labels = targets(model, data.train_labels, len(data.class_names))
-    model.fit(data.train_images[: STEPS * size], labels[: STEPS * size], batch_size=size, verbose=0)
-    model.evaluate(data.train_images[:VALIDATION_BATCH], labels[:VALIDATION_BATCH], VALIDATION_BATCH, verbose=0)
+    answers = targets(model, labels, classes)
+    model.fit(images[: STEPS * size], answers[: STEPS * size], batch_size=size, verbose=0)
+    model.evaluate(images[:VALIDATION_BATCH], answers[:VALIDATION_BATCH], VALIDATION_BATCH, verbose=0)
 
 
 def _total() -> float | None:

@@ -77,10 +77,11 @@ def _machine() -> str:
         device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "cpu"
     else:
         device, version = "cpu", keras.__version__
-    return f"{_processor() if device.lower() == 'cpu' else device}, {backend} {version}"
+    return f"{processor() if device.lower() == 'cpu' else device}, {backend} {version}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name, with what makes it compute bfloat16."""
     found: list[str] = []
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():

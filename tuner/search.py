@@ -80,12 +80,10 @@ def _packed(
     terminal: TextIO,
 ) -> TrialResources:
     """As many trials on each GPU as its memory holds; some are tried for it on one."""
-    images, labels = data.train_images[:TRIED], data.train_labels[:TRIED]
-    few = dataclasses.replace(
-        data, train_images=images, train_labels=labels, validation_images=images, validation_labels=labels
-    )
     measuring = ray.remote(num_cpus=alone.cpus, num_gpus=1, max_calls=1)(measure)
-    found = ray.get(measuring.remote(spec, configurations(space, config.seed), few, policy, alone))
+    tried = configurations(space, config.seed)
+    images, labels = data.train_images[:TRIED], data.train_labels[:TRIED]
+    found = ray.get(measuring.remote(spec, tried, images, labels, policy, alone))
     if found is None:
         return alone
     available = ray.cluster_resources()

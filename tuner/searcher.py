@@ -50,9 +50,8 @@ class StudySearcher(Searcher):
         self._max_epochs = max_epochs
         self._concurrency = concurrency
         self._to_suggest = trials
-        self._again: list[tuple[optuna.Trial, Configuration]] = []
+        self._again: list[optuna.Trial] = []
         self._running: dict[str, optuna.Trial] = {}
-        self._configurations: dict[str, Configuration] = {}
         self._accuracies: dict[str, dict[int, float]] = {}
         for configuration in first:
             self._suggestions.enqueue(study, configuration)
@@ -62,20 +61,17 @@ class StudySearcher(Searcher):
             return None
         if self._to_suggest:
             self._to_suggest -= 1
-            trial = self._study.ask()
-            configuration = self._suggestions.suggest(trial)
-            alone = {}
+            trial, alone = self._study.ask(), {}
         elif self._running:
             return None
         elif self._again:
-            trial, configuration = self._again.pop(0)
-            alone = {"alone": True}
+            trial, alone = self._again.pop(0), {"alone": True}
         else:
             return Searcher.FINISHED  # type: ignore[return-value]  # as Ray documents it
         self._running[trial_id] = trial
-        self._configurations[trial_id] = configuration
         self._accuracies[trial_id] = {}
-        return {"trial": trial.number, "configuration": configuration} | alone
+        # Optuna gives a trial that is asked again the values that it has.
+        return {"trial": trial.number, "configuration": self._suggestions.suggest(trial)} | alone
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if trial_id not in self._running or "failure" in result:
@@ -91,11 +87,11 @@ class StudySearcher(Searcher):
             return
         if result and not error and "failure" not in result:
             self.on_trial_result(trial_id, result)  # a trial's last result comes to this call alone
-        trial, configuration = self._running.pop(trial_id), self._configurations.pop(trial_id)
+        trial = self._running.pop(trial_id)
         accuracies = self._accuracies.pop(trial_id)
         if result and result.get("again"):
             trial.set_user_attr("failure", result["failure"])
-            self._again.append((trial, configuration))
+            self._again.append(trial)
             return
         reason = "its worker failed" if error else (result or {}).get("failure")
         if reason or not accuracies:
@@ -110,7 +106,7 @@ class StudySearcher(Searcher):
         """Tell Optuna of trials that were cut off when the study ended, so that none stays RUNNING."""
         for trial_id in list(self._running):
             self.on_trial_complete(trial_id)
-        for trial, _ in self._again:
+        for trial in self._again:
             self._study.tell(trial, state=TrialState.FAIL)
 
     def save(self, checkpoint_path: str) -> None:

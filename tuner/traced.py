@@ -19,7 +19,7 @@ from typing import Any
 import keras
 
 from tuner.folding import FoldedConvolution
-from tuner.frozen_prefix import is_kerases_own, unnamed
+from tuner.frozen_prefix import is_kerases_own, settings, unnamed
 from tuner.fused_norm import FusedNorm
 from tuner.model_graph import ModelGraph
 from tuner.variable_dropout import VariableDropout
@@ -31,8 +31,6 @@ MOST_MODELS = 8
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 PEAKS = {keras.optimizers.schedules.CosineDecay: ("initial_learning_rate", "warmup_target")}
 """Attributes of schedules that can be variables: the rates. Counts of steps stay in the graph."""
-
-
 SUBSTITUTES = (FoldedConvolution, FusedNorm, VariableDropout)
 
 
@@ -101,17 +99,16 @@ def _stand_for(new: Sequence[keras.Variable], old: Sequence[keras.Variable]) -> 
     pairs = [(variable, variable._value, other._value) for variable, other in zip(new, old, strict=True)]
     for variable, other in zip(new, old, strict=True):
         other.trainable = variable.trainable  # a later stage of the earlier trial may have thawed it
-    shared_by: list[tuple[keras.Variable, Any, Any]] = []
     try:
         for variable, own, shared in pairs:
             shared.assign(own)
             variable._value = shared
-            shared_by.append((variable, own, shared))
         yield
     finally:
-        for variable, own, shared in shared_by:
-            own.assign(shared)
-            variable._value = own
+        for variable, own, shared in pairs:
+            if variable._value is shared:  # memory may have run out before its turn came
+                own.assign(shared)
+                variable._value = own
 
 
 def _weights(model: keras.Model, whole: keras.Model) -> int:
@@ -131,13 +128,13 @@ def _optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
 def _free_rates(optimizer: keras.optimizers.Optimizer) -> None:
     """Make the peaks of its schedule variables; saved, it is what it was."""
     schedule = optimizer._learning_rate
-    if isinstance(schedule, Schedule) and not hasattr(schedule, "freed"):
+    if isinstance(schedule, Schedule) and next(_rates(schedule), None) is None:
         optimizer._learning_rate = _freed(schedule)
 
 
 def _freed(schedule: Any) -> Any:
     freed = copy.copy(schedule)
-    freed.get_config, freed.freed = schedule.get_config, True
+    freed.get_config = schedule.get_config
     for name in PEAKS.get(type(schedule), ()):
         if getattr(schedule, name) is not None:
             setattr(freed, name, keras.Variable(getattr(schedule, name), trainable=False, name=name))
@@ -191,8 +188,8 @@ def _described(part: Any) -> list[Any]:
     if not isinstance(part, keras.Layer):
         if not type(part).__module__.startswith("keras."):
             raise _Unknown
-        state = {key: value for key, value in vars(part).items() if not key.startswith("_") and key != "name"}
-        return [type(part).__qualname__, sorted(state), _plain([state[key] for key in sorted(state)])]
+        state = settings(part)
+        return [type(part).__qualname__, list(state), _plain(list(state.values()))]
     if isinstance(part, SUBSTITUTES):  # their settings are those of the layers in them
         config = None
     elif is_kerases_own(part) and not hasattr(part, "adapt"):  # what it has adapted to are constants of the graph
@@ -204,8 +201,8 @@ def _described(part: Any) -> list[Any]:
          _of_keras(variable.constraint)]
         for variable in part._trainable_variables + part._non_trainable_variables
     ]  # fmt: skip
-    settings = [part.trainable, part.autocast, part.dtype_policy.name, _of_keras(part.activity_regularizer)]
-    return [type(part).__qualname__, config, settings, variables]
+    others = [part.trainable, part.autocast, part.dtype_policy.name, _of_keras(part.activity_regularizer)]
+    return [type(part).__qualname__, config, others, variables]
 
 
 def _compilation(model: keras.Model) -> list[Any]:

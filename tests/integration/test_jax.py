@@ -1,8 +1,6 @@
 """The whole product on JAX: search, report, export, prediction."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -12,16 +10,9 @@ from sklearn.datasets import load_digits
 
 from results.paths import RunPaths
 from results.records import TrialState, read_study, read_trials
+from tests.integration.test_search import run
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="runs where KERAS_BACKEND is jax")
-
-
-def run(script: str, *arguments: object, cwd: Path) -> str:
-    command = [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def test_a_search_on_jax_leaves_a_model_that_predicts(tmp_path: Path) -> None:

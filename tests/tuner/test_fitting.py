@@ -288,12 +288,18 @@ class Watching(keras.callbacks.Callback):
         self.model.stop_training = epoch == 1
 
 
-def test_callbacks_see_the_whole_model_and_steer_it(store: FeatureStore) -> None:
+def split(store: FeatureStore) -> keras.Model:
+    """A frozen convolution and a head that trains on what it puts out."""
     pixels = keras.Input((SIDE, SIDE, 3))
     hidden = keras.layers.Conv2D(4, 3, trainable=False)(keras.layers.Rescaling(1 / 255)(pixels))
     model = keras.Model(pixels, keras.layers.Dense(CLASSES, "softmax")(keras.layers.Flatten()(hidden)))
     model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy", metrics=["accuracy"])
     Fitting(model, Features(store, 0), seed=0)
+    return model
+
+
+def test_callbacks_see_the_whole_model_and_steer_it(store: FeatureStore) -> None:
+    model = split(store)
     watching = Watching()
     history = model.fit(PIXELS, TARGETS, epochs=5, callbacks=[watching], verbose=0)
     assert history.epoch == [0, 1]
@@ -314,11 +320,7 @@ class Between(keras.callbacks.Callback):
 
 
 def test_callbacks_see_the_weights_after_each_step(store: FeatureStore) -> None:
-    pixels = keras.Input((SIDE, SIDE, 3))
-    hidden = keras.layers.Conv2D(4, 3, trainable=False)(keras.layers.Rescaling(1 / 255)(pixels))
-    model = keras.Model(pixels, keras.layers.Dense(CLASSES, "softmax")(keras.layers.Flatten()(hidden)))
-    model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy", metrics=["accuracy"])
-    Fitting(model, Features(store, 0), seed=0)
+    model = split(store)
     between = Between()
     model.fit(PIXELS, TARGETS, 16, epochs=2, callbacks=[between], verbose=0)
     assert len({weights.tobytes() for weights in between.seen}) == len(between.seen) == 6

@@ -44,7 +44,8 @@ def test_a_configuration_that_cannot_train_is_left_out(
     tried = configurations(declared(CustomCNN(TASK)), seed=0)[:1]
     tried.append(tried[0] | {"optimizer": "sgd", "learning_rate": 1e30})
     spec = SpaceSpec("custom_cnn", TASK, {}, str(tmp_path))
-    assert measure(spec, tried, two_colours, "float32", TrialResources(1, 1, 1)) == Measured(16e9, 1e9)
+    images, labels = two_colours.train_images, two_colours.train_labels
+    assert measure(spec, tried, images, labels, "float32", TrialResources(1, 1, 1)) == Measured(16e9, 1e9)
 
 
 def test_where_no_memory_can_be_read_nothing_is_shared(
@@ -53,4 +54,5 @@ def test_where_no_memory_can_be_read_nothing_is_shared(
     monkeypatch.setattr(packing, "prepare_process", lambda resources: None)
     monkeypatch.setenv("PATH", str(tmp_path))  # no nvidia-smi
     spec = SpaceSpec("custom_cnn", TASK, {}, str(tmp_path))
-    assert measure(spec, [], two_colours, "float32", TrialResources(1, 1, 1)) is None
+    images, labels = two_colours.train_images, two_colours.train_labels
+    assert measure(spec, [], images, labels, "float32", TrialResources(1, 1, 1)) is None

@@ -150,11 +150,7 @@ class Doubled(keras.layers.Layer):
 
 
 def with_layer(factor: float) -> keras.Model:
-    entry = keras.Input((SIDE, SIDE, 3))
-    outputs = keras.layers.Dense(CLASSES, activation="softmax")(Doubled(factor)(keras.layers.Flatten()(entry)))
-    model = keras.Model(entry, outputs)
-    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
-    return model
+    return dense(Doubled(factor))
 
 
 def with_loss(factor: float) -> keras.Model:
@@ -215,26 +211,27 @@ def test_what_a_user_wrote_is_always_traced(made: Callable[[float], keras.Model]
     assert len(traces) == 2
 
 
+def finetune(traced: TracedModels, values: dict[str, Any], epochs: int) -> dict[str, list[float]]:
+    """A trial of a small backbone, which wants images twice as large: its history."""
+    traced.begin_trial()
+    keras.utils.set_random_seed(1)
+    space = FineTune(Task(32, CLASSES, len(PIXELS), epochs), {"cifar_cnn": None})
+    hp = populated(complete(declared(space), values))
+    model = space.build(hp)
+    Fitting(model, None, 1, traced=traced)
+    large = np.kron(PIXELS, np.ones((1, 2, 2, 1), "uint8"))
+    return space.fit(hp, model, large, TARGETS, epochs=epochs, validation_data=(large, TARGETS), verbose=0).history
+
+
 def test_a_graph_that_thawed_later_serves_the_first_stage_of_another_trial(traces: list[str]) -> None:
     """Two rates in the first stage, and layers of the part that train in the second one only."""
-    space = FineTune(Task(32, CLASSES, len(PIXELS), 2), {"cifar_cnn": None})
     values = {"unfrozen_layers": 14, "gradual_thaw": True, "batch_size": 16, "augmentation": "light"}
-    large = np.kron(PIXELS, np.ones((1, 2, 2, 1), "uint8"))
-
-    def trial(traced: TracedModels, rate: float) -> Any:
-        traced.begin_trial()
-        keras.utils.set_random_seed(1)
-        hp = populated(complete(declared(space), values | {"learning_rate": rate}))
-        model = space.build(hp)
-        Fitting(model, None, 1, traced=traced)
-        return space.fit(hp, model, large, TARGETS, epochs=2, validation_data=(large, TARGETS), verbose=0).history
-
     traced = TracedModels()
-    trial(traced, 1e-3)
+    finetune(traced, values | {"learning_rate": 1e-3}, epochs=2)
     count = len(traces)
-    again = trial(traced, 2e-3)
+    again = finetune(traced, values | {"learning_rate": 2e-3}, epochs=2)
     assert len(traces) == count
-    assert again == trial(TracedModels(), 2e-3)
+    assert again == finetune(TracedModels(), values | {"learning_rate": 2e-3}, epochs=2)
 
 
 def test_a_model_that_is_compiled_again_is_kept_for_its_latest_graph_alone() -> None:
@@ -281,21 +278,10 @@ def test_a_saved_optimizer_has_its_schedule_as_it_was(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("rates", [{"learning_rate": 1e-3}, {"backbone_lr_ratio": 0.5}])
 def test_two_rates_in_one_model_are_told_apart(rates: dict[str, Any], traces: list[str]) -> None:
-    space = FineTune(Task(32, CLASSES, len(PIXELS), 1), {"cifar_cnn": None})
     values = {"unfrozen_layers": 4, "batch_size": 16, "backbone_lr_ratio": 0.1}
-
-    def trial(traced: TracedModels, values: dict[str, Any]) -> Any:
-        traced.begin_trial()
-        keras.utils.set_random_seed(1)
-        hp = populated(complete(declared(space), values))
-        model = space.build(hp)
-        Fitting(model, None, 1, traced=traced)
-        large = np.kron(PIXELS, np.ones((1, 2, 2, 1), "uint8"))
-        return space.fit(hp, model, large, TARGETS, epochs=1, validation_data=(large, TARGETS), verbose=0).history
-
     traced = TracedModels()
-    trial(traced, values)
+    finetune(traced, values, epochs=1)
     count = len(traces)
-    again = trial(traced, values | rates)
+    again = finetune(traced, values | rates, epochs=1)
     assert len(traces) == count
-    assert again == trial(TracedModels(), values | rates)
+    assert again == finetune(TracedModels(), values | rates, epochs=1)
