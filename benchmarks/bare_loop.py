@@ -44,7 +44,7 @@ def train(waiting: Any, space: str, arrays: str, store: str, weights: str | None
             values = waiting.get_nowait()
         except Empty:
             return
-        clear_process()
+        clear_process(is_thorough=False)
         traced.begin_trial()
         configuration = complete(declared(built), values)
         training = Training(built, configuration, data, EPOCHS, 0, policy, features, 0, traced)

@@ -51,6 +51,8 @@ class TrialRecord:
     seconds: float = 0.0
     epochs: tuple[EpochRecord, ...] = ()
     parameters: int | None = None
+    features: float | None = None
+    """Seconds to find or compute what its frozen layers put out; None when it trained without that."""
     reason: str | None = None
     """Why it failed."""
 

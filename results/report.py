@@ -18,7 +18,7 @@ from results.leaderboard import failures, leaderboard
 from results.paths import RunPaths
 from results.records import StudyRecord, TrialRecord, TrialState, read_study, read_trials
 from results.whole_file import write_text
-from results.wording import TITLES, cell, counted, duration, next_commands, percent
+from results.wording import TITLES, cell, counted, duration, next_commands, percent, stored_features
 from search_spaces.configuration import shown
 
 ENDINGS = {"DONE": "done", "STOPPED": "stopped early", "RUNNING": "still running", "FAILED": "failed"}
@@ -54,6 +54,7 @@ def page(paths: RunPaths, study: StudyRecord, trials: Sequence[TrialRecord], fra
         trials=trials,
         states=_states(trials),
         legend=_legend(trials),
+        features=stored_features(trials),
         running=sum(trial.state is TrialState.RUNNING for trial in trials),
         seconds=max((trial.started + trial.seconds for trial in trials), default=0.0),
         commands=next_commands(paths) if best else (),

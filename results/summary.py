@@ -10,7 +10,7 @@ from rich.table import Table
 from results.leaderboard import MEASURES, failures, leaderboard
 from results.paths import RunPaths
 from results.records import TrialRecord, read_study, read_trials
-from results.wording import TITLES, cell, counted, from_here, next_commands
+from results.wording import TITLES, cell, counted, from_here, next_commands, stored_features
 from search_spaces.configuration import one_line
 
 ROWS = 5
@@ -27,6 +27,8 @@ def print_summary(paths: RunPaths) -> None:
     else:
         console.print(_measures(top))
         console.print(_configurations(top, trials))
+        if line := stored_features(trials):
+            console.print(f"\nFrozen layers: {line}.", soft_wrap=True)
     console.print()
     console.print(f"Report       {from_here(paths.report)}", soft_wrap=True)
     console.print(f"Leaderboard  {from_here(paths.leaderboard)}", soft_wrap=True)

@@ -1,12 +1,14 @@
 """How numbers, cells, paths and the next commands are written for people."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from results.paths import RunPaths
+from results.records import TrialRecord
 from search_spaces.configuration import shown
 
 
@@ -47,6 +49,17 @@ def cell(column: str, value: Any) -> str:
             return f"{value:,}"
         case _:
             return shown(value)
+
+
+def stored_features(trials: Sequence[TrialRecord]) -> str | None:
+    """What was saved by computing frozen layers once; None where no trial did so."""
+    seconds = [trial.features for trial in trials if trial.features is not None]
+    if not seconds:
+        return None
+    return (
+        f"{len(seconds)} of {counted(len(trials), 'trial')} trained on stored features of them, which took "
+        f"{duration(sum(seconds))} to find or to compute"
+    )
 
 
 def from_here(path: Path) -> Path:

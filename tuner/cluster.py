@@ -10,6 +10,11 @@ import ray
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 
+PASSED_ON = ("KERAS_BACKEND", "MALLOC_ARENA_MAX")
+"""Variables of this process that workers need."""
+MEMORY = {"MALLOC_ARENA_MAX": "2"}
+"""glibc's pools of memory, by default eight a processor: each keeps holes, and a worker grew by 1 MB more a trial."""
+
 
 @contextmanager
 def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
@@ -29,7 +34,7 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
         context = ray.init(
             address=config.address or "local",  # and not what RAY_ADDRESS says
             include_dashboard=None if config.address else config.dashboard,
-            runtime_env={"env_vars": {name: os.environ[name] for name in ("KERAS_BACKEND",) if name in os.environ}},
+            runtime_env={"env_vars": MEMORY | {name: os.environ[name] for name in PASSED_ON if name in os.environ}},
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"is not reached at --address {config.address}" if config.address else "does not start"

@@ -81,6 +81,7 @@ class StudyConfig:
             _require(value is None or value > 0, option, value, "must be more than 0")
         gigabytes = self.feature_store_gb
         _require(gigabytes >= 0, "feature_store_gb", gigabytes, "must be 0 (keep no features) or more")
+        _require(not self.views or gigabytes > 0, "views", self.views, "needs a --feature-store-gb of more than 0")
         _require(self.seed < 2**32, "seed", self.seed, "must be below 2**32")
         gpus = self.gpus_per_trial
         _require(gpus is None or gpus >= 0, "gpus_per_trial", gpus, "must be 0 or more; a share such as 0.5 is allowed")

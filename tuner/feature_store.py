@@ -2,7 +2,8 @@
 
 An array is made a chunk of rows at a time in `<name>.part/`, and becomes `<name>/` when all are there: it is whole or
 absent. Whoever makes or reads an array holds a shared lock on its file, which ends with the process however it ends,
-and what is locked is never removed.
+and what is locked is never removed. The folder carries the tag of a cache (https://bford.info/cachedir/); one with
+other files in it and no such tag is not touched.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ import filelock
 import numpy as np
 
 from results.whole_file import write_text
+from search_spaces.errors import UserError
 
+TAG = "CACHEDIR.TAG"
+SIGNATURE = """Signature: 8a477f597d28d172789f06886806bc55
+# What frozen layers put out, kept by Thaw. All of it may be deleted while no search runs.
+"""
 CHUNK = 256
 """Rows; a process that makes an array takes one chunk after another, and another may help with the next."""
 
@@ -57,6 +63,25 @@ class ArraySpec:
     def rows(self, chunk: int) -> slice:
         """The rows of a chunk."""
         return slice(chunk * CHUNK, min((chunk + 1) * CHUNK, self.shape[0]))
+
+
+def check_folder(folder: Path) -> None:
+    """See that a store may live there.
+
+    Raises:
+        UserError: it is no folder, or one that belongs to somebody else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--feature-store {folder}: is not a folder; give the path of an empty or a new one")
+    if _is_foreign(folder):
+        raise UserError(f"--feature-store {folder}: has other files in it; give the path of an empty or a new folder")
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Whether others keep files there; a store makes its tag before anything but its lock."""
+    with suppress(OSError):
+        return any(entry.name != "lock" for entry in folder.iterdir()) and not (folder / TAG).exists()
+    return False
 
 
 class StoredArray:
@@ -203,7 +228,7 @@ class FeatureStore:
                 self._begin(spec, part)
                 found = self._open(part)
         if found is None:
-            raise StoreUnavailable(f"{part}: cannot be opened")
+            raise StoreUnavailable(f"{part.name} cannot be opened")
         return found
 
     def publish(self, array: StoredArray) -> None:
@@ -216,8 +241,9 @@ class FeatureStore:
         part, final = self.folder / f"{array.spec.name}.part", self.folder / array.spec.name
         with self._lock():
             marks = array.marks()
-            if final.exists() or not part.exists() or len(marks) < array.spec.chunks:
+            if (final / "array.json").exists() or not part.exists() or len(marks) < array.spec.chunks:
                 return
+            shutil.rmtree(final, ignore_errors=True)  # left of one that somebody has damaged
             _describe(part, array.spec, [marks[chunk] for chunk in range(array.spec.chunks)])
             os.rename(part, final)
             for entry in os.scandir(final):
@@ -240,8 +266,12 @@ class FeatureStore:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
+        if _is_foreign(self.folder):
+            raise StoreUnavailable("has other files in it")
         self.folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.folder / "lock"):
+            if not (self.folder / TAG).exists():
+                (self.folder / TAG).write_text(SIGNATURE)
             yield
 
     def _open_or_none(self, part: Path) -> StoredArray | None:
@@ -273,23 +303,23 @@ class FeatureStore:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         try:
+            _describe(part, spec, [])  # first: by its record a folder is known as one of ours
             data = os.open(part / "data", os.O_RDWR | os.O_CREAT)
             try:
                 os.posix_fallocate(data, 0, spec.nbytes)  # a full disk shows here and not in the middle
             finally:
                 os.close(data)
-            _describe(part, spec, [])
         except OSError:
             shutil.rmtree(part, ignore_errors=True)
             raise
 
     def _make_room(self, needed: int) -> None:
         """Remove what was used longest ago, or nothing at all where that would not be enough."""
-        sizes = {folder: _size(folder) for folder in self.folder.iterdir() if folder.is_dir()}
+        sizes = {path.parent: _size(path.parent) for path in self.folder.glob("*/array.json")}
         in_use = sum(size for folder, size in sizes.items() if not _removable(folder, False))
         if in_use + needed > self.capacity:
             raise StoreUnavailable(
-                f"{self.folder}: {needed / 1e9:.2f} GB do not fit into --feature-store-gb {self.capacity / 1e9:g} "
+                f"{needed / 1e9:.2g} GB do not fit into --feature-store-gb {self.capacity / 1e9:g} "
                 "beside what is in use"
             )
         for folder in sorted(sizes, key=_last_use):

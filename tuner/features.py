@@ -45,21 +45,30 @@ class Features:
         self._digests: dict[int, tuple[weakref.ref[np.ndarray], str]] = {}
         self.warning: str | None = None
         """Why the store could not be used, if ever it could not."""
+        self.begin_trial()
+
+    def begin_trial(self) -> None:
+        """Count anew."""
+        self.seconds = 0.0
+        """What the trial's features took to find or to compute."""
+        self.is_used = False
+        """Whether the trial has trained on features; whoever fits its model says so."""
 
     def choose(self, prefix: FrozenPrefix, images: np.ndarray, view: int | None) -> Cut | None:
         """Where to cut for these images: of the best cuts one that is stored, else the first that would fit."""
         try:
             return self._choose(prefix, images, view)
-        except OSError as error:
+        except (StoreUnavailable, OSError) as error:
             self._warn(error)
             return None
 
     def _choose(self, prefix: FrozenPrefix, images: np.ndarray, view: int | None) -> Cut | None:
-        fitting = [
-            cut
-            for cut in prefix.choices()
-            if cut.size * 2 * len(images) <= self._store.capacity and not self._is_cheap(cut)
-        ]
+        worth_it = [cut for cut in prefix.choices() if not self._is_cheap(cut)]
+        fitting = [cut for cut in worth_it if cut.size * 2 * len(images) <= self._store.capacity]
+        if worth_it and not fitting:
+            least = min(cut.size for cut in worth_it) * 2 * len(images)
+            capacity = self._store.capacity / 1e9
+            raise StoreUnavailable(f"{least / 1e9:.2g} GB do not fit into --feature-store-gb {capacity:g}")
         small = [cut for cut in fitting if cut.size == fitting[0].size]
         stored = (cut for cut in small if self._store.has(self._file(self._name(cut, images, view))))
         return next(stored, next(iter(fitting), None))
@@ -69,14 +78,18 @@ class Features:
 
         None when they cannot be stored (`warning` says why), or cost more to read than to compute.
         """
+        began = time.monotonic()
         try:
             return self._of(prefix, cut, images, view)
         except (StoreUnavailable, OSError) as error:
             self._warn(error)
             return None
+        finally:
+            self.seconds += time.monotonic() - began
 
     def _warn(self, error: Exception) -> None:
-        self.warning = f"features are not stored, so trials take longer: {error}"
+        reason = error.strerror if isinstance(error, OSError) else error
+        self.warning = f"features are not stored, so trials take longer: --feature-store {self._store.folder}: {reason}"
 
     def _of(self, prefix: FrozenPrefix, cut: Cut, images: np.ndarray, view: int | None) -> StoredArray | None:
         name = self._name(cut, images, view)
@@ -98,7 +111,7 @@ class Features:
                     self._store.note(f"{cut.key[:32]}-cheap")
                     self._store.discard(arrays[-1])
                     return None
-        raise StoreUnavailable(f"{self._store.folder}: {name} was removed while it was made")
+        raise StoreUnavailable(f"{name} was removed while it was made")
 
     def _making(self, name: str, cut: Cut, images: np.ndarray) -> StoredArray:
         dtype = "float32" if self._store.has_note(f"{name}-wide") else "float16"

@@ -128,6 +128,7 @@ class Fitting:
             if stored is None:
                 return None
             checked = held.enter_context(stored).values
+        self._features.is_used = True
         return self._compiled(prefix.graph.part(cut.tensor, substitutes=faster)), views.of, checked
 
     def _compiled(self, part: keras.Model) -> keras.Model:

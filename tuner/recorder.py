@@ -92,7 +92,8 @@ class Recorder(tune.Callback):
         names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
         epoch = EpochRecord(**{name: result[name] for name in names}, ended=self.clock)
         epochs, seconds = (*record.epochs, epoch), self.clock - record.started
-        self._set(dataclasses.replace(record, epochs=epochs, parameters=result["parameters"], seconds=seconds))
+        measured = {"parameters": result["parameters"], "features": result.get("features")}
+        self._set(dataclasses.replace(record, epochs=epochs, seconds=seconds, **measured))
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
         self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self.clock - record.started))

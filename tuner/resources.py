@@ -79,20 +79,24 @@ def prepare_process(resources: TrialResources) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def clear_process() -> None:
+def clear_process(is_thorough: bool) -> None:
     """Forget the models of the trial before, so that trial after trial this worker's memory stays as it is.
 
-    Keras keeps its own state by thread, and each trial has one of its own. `keras.utils.clear_session` would also make
-    TensorFlow forget the kernels of traced functions: half a second for the next trial that uses them again.
+    Keras keeps its own state by thread, and each trial has one of its own. `is_thorough` makes TensorFlow forget its
+    kernels too, as `keras.utils.clear_session` would: the next trial with a known graph takes half a second more, but
+    those of models that are gone take half a megabyte a trial.
     """
     import keras
 
     if keras.config.backend() == "tensorflow":
         # TensorFlow (2.21) registers each custom gradient of a traced graph under a name of its own for ever, and with
         # it the graph; some 8 MB a trial were measured.
+        from tensorflow.python.eager import context
         from tensorflow.python.framework import ops
 
         registry = ops.gradient_registry._registry
         for name in [name for name in registry if name.startswith("CustomGradient-")]:
             del registry[name]
+        if is_thorough:
+            context.context().clear_kernel_cache()
     gc.collect()

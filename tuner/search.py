@@ -18,6 +18,7 @@ from ray import tune
 
 from results.paths import trial_name
 from results.records import StudyRecord, write
+from results.wording import counted
 from search_spaces.configuration import fixed
 from search_spaces.hyperparameter import Hyperparameter
 from search_spaces.registry import SpaceSpec
@@ -50,6 +51,7 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     if resources.gpus and config.gpus_per_trial is None:
         policy = dtype_policy(precision)
         resources = _packed(config, preparation.spec, hyperparameters, data, policy, resources, terminal)
+    print(f"{counted(resources.concurrency, 'trial')} at a time, in {precision}", file=terminal, flush=True)
     write(config.paths.study, _record(config, data, preparation, resources, precision))
     searcher = StudySearcher(
         create_study(config.paths.journal, config.paths.name, config.seed),

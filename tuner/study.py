@@ -14,6 +14,7 @@ from search_spaces.task import Task
 from tuner.chatter import redirected
 from tuner.config import StudyConfig, read_configurations
 from tuner.datasets import ImageData, load
+from tuner.feature_store import check_folder
 from tuner.preparation import Preparation, Preparer, Request, load_weights
 
 WORKS = "this works now: python scripts/search.py --space finetune --data digits"
@@ -49,6 +50,8 @@ def run_study(config: StudyConfig) -> RunPaths:
 
 def _check_early(config: StudyConfig) -> None:
     """What can be seen before any image is read."""
+    if config.feature_store_gb:
+        check_folder(config.feature_store.expanduser())
     if config.space == "finetune" and config.backbones is not None:
         check_names(config.backbones)
         find_weights(config.weights, config.backbones)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tuner.traced import TracedModels
     from tuner.training import Training
 
+THOROUGH = 20
+"""Trials after which a worker forgets what makes it faster too, lest it grow."""
+
 
 @dataclass(frozen=True)
 class TrialSettings:
@@ -47,10 +50,11 @@ class TrialSettings:
 class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
 
-    A result has "epoch", the training's metrics and "parameters"; or, when the trial has failed, "failure" with the
-    reason, and "again" if it ran out of memory on a GPU that it shared: then it is worth another try, alone, for which
-    its config says "alone". A trial that ended before its last epoch, of its own accord, repeats its last result with
-    "ended". "note", where there is one, is something that the user should know of the worker.
+    A result has "epoch", the training's metrics, "parameters" and, where frozen layers are computed once, "features",
+    the seconds to find or compute them so far; or, when the trial has failed, "failure" with the reason, and "again" if
+    it ran out of memory on a GPU that it shared: then it is worth another try, alone, for which its config says
+    "alone". A trial that ended before its last epoch, of its own accord, repeats its last result with "ended". "note",
+    where there is one, is something that the user should know of the worker.
     """
 
     def setup(  # type: ignore[override]  # tune.with_parameters gives the rest
@@ -67,6 +71,7 @@ class WarmTrial(tune.Trainable):
         self._features: Features | None = None
         self._traced: TracedModels | None = None
         self._training: Training | None = None
+        self._trials = 1
         self._result: dict[str, Any] | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -74,7 +79,8 @@ class WarmTrial(tune.Trainable):
         self.cleanup()
         self._training = self._result = None
         if self._space is not None:
-            clear_process()
+            self._trials += 1
+            clear_process(self._trials % THOROUGH == 0)
         return True
 
     def cleanup(self) -> None:
@@ -95,9 +101,14 @@ class WarmTrial(tune.Trainable):
             shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True} | again
-        note = self._features.warning if self._features is not None else None
-        result = self._result = epoch | ({"note": note} if note else {})
+        result = self._result = epoch | self._of_features()
         return result | {"done": result["epoch"] >= self._settings.max_epochs}
+
+    def _of_features(self) -> dict[str, Any]:
+        if self._features is None:
+            return {}
+        used = {"features": self._features.seconds} if self._features.is_used else {}
+        return used | ({"note": self._features.warning} if self._features.warning else {})
 
     def _ended(self) -> dict[str, Any]:
         """Ray wants a result for each step: the last one again, marked, for a trial that ended its training itself."""
@@ -114,6 +125,8 @@ class WarmTrial(tune.Trainable):
         settings = self._settings
         self._traced = self._traced or TracedModels()
         self._traced.begin_trial()
+        if self._features is not None:
+            self._features.begin_trial()
         return Training(
             self._space,
             self.config["configuration"],

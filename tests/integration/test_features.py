@@ -39,12 +39,16 @@ def test_two_searches_on_one_store_at_once(tmp_path: Path) -> None:
     store = tmp_path / "store"
     searches = [begin(tmp_path, name, store) for name in ("one", "two")]
     for search in searches:
-        assert "Note" not in end(search)
+        printed = end(search)
+        assert "Note" not in printed
+        assert "Frozen layers: 2 of 2 trials trained on stored features of them, which took " in printed
     assert accuracies(tmp_path, "one") == pytest.approx(accuracies(tmp_path, "two"), abs=0.02)
     arrays = [path for path in store.iterdir() if path.is_dir()]
     assert arrays
     assert not [path for path in arrays if path.suffix == ".part"]
-    assert read_study(RunPaths.existing(tmp_path / "runs" / "one")).machine["trial"]["precision"] == "float32"
+    one = RunPaths.existing(tmp_path / "runs" / "one")
+    assert all(trial.features is not None and trial.features > 0 for trial in read_trials(one))
+    assert read_study(one).machine["trial"]["precision"] == "float32"
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can write: /proc")
@@ -53,4 +57,6 @@ def test_a_store_that_cannot_be_written_costs_one_note_and_no_trial(tmp_path: Pa
     store.parent.mkdir(mode=0o555, exist_ok=True)
     printed = end(begin(tmp_path, "one", store))
     assert printed.count("Note: features are not stored") == 1
+    assert f"--feature-store {store}: " in printed
+    assert "Frozen layers" not in printed
     assert len(accuracies(tmp_path, "one")) == 4

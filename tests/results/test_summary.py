@@ -1,5 +1,6 @@
 """What is printed when a search ends."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ def test_the_best_five_with_their_configurations(tmp_path: Path, capsys: pytest.
     assert ["1", "1", "done", "89.90", "%", "2", "2", "2.5", "12,345"] in lines
     assert [line[1] for line in lines if "done" in line] == ["1", "3", "5", "7", "9"]
     assert ["1", "optimizer=sgd", "learning_rate=0.01", "units=64", "momentum=0.05"] in lines
+
+
+def test_what_stored_features_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trials = [dataclasses.replace(a_trial(n, [0.5]), features=seconds) for n, seconds in enumerate((60.0, 5.4, None))]
+    print_summary(write_run(tmp_path / "run", trials))
+    line = "2 of 3 trials trained on stored features of them, which took 1m05s to find or to compute."
+    assert f"Frozen layers: {line}" in capsys.readouterr().out.splitlines()
 
 
 def test_paths_and_commands_stand_on_lines_of_their_own_to_be_copied(

@@ -22,6 +22,7 @@ from tuner.config import StudyConfig, read_configurations, seconds
         ({"cpus_per_trial": 0.0}, "--cpus-per-trial 0.0: must be more than 0"),
         ({"gpus_per_trial": -1.0}, "--gpus-per-trial -1.0: must be 0 or more"),
         ({"gpus_per_trial": 1.5}, "--gpus-per-trial 1.5: above 1 must be a whole number"),
+        ({"views": 2, "feature_store_gb": 0.0}, "--views 2: needs a --feature-store-gb of more than 0"),
         ({"concurrency": 0}, "--concurrency 0: must be at least 1"),
         ({"seed": -1}, "--seed -1: must be at least 0"),
         ({"time_budget": 0.0}, "--time-budget 0.0: must be more than 0"),

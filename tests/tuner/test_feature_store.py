@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tuner.feature_store import CHUNK, ArrayRemoved, ArraySpec, FeatureStore, StoreUnavailable
+from search_spaces.errors import UserError
+from tuner.feature_store import CHUNK, ArrayRemoved, ArraySpec, FeatureStore, StoreUnavailable, check_folder
 
 ROWS = 3 * CHUNK - 10
 
@@ -83,7 +84,7 @@ with array.making(0, 1.0) as is_ours:
     np.testing.assert_array_equal(reading(store), values())
 
 
-@pytest.mark.parametrize("damage", ["a bit", "cut short", "record"])
+@pytest.mark.parametrize("damage", ["a bit", "cut short", "record", "no record"])
 def test_a_damaged_array_is_gone_and_can_be_made_again(store: FeatureStore, damage: str) -> None:
     put(store)
     data = store.folder / "one" / "data"
@@ -93,6 +94,8 @@ def test_a_damaged_array_is_gone_and_can_be_made_again(store: FeatureStore, dama
         data.write_bytes(content)
     elif damage == "cut short":
         os.truncate(data, 100)
+    elif damage == "no record":
+        (store.folder / "one" / "array.json").unlink()
     else:
         (store.folder / "one" / "array.json").write_text('{"shape": ')
     assert reading(FeatureStore(store.folder, 1e6)) is None
@@ -146,7 +149,7 @@ def test_who_comes_when_another_has_finished_gets_it_whole(store: FeatureStore) 
         assert all(late.has(chunk) for chunk in range(late.spec.chunks))
         np.testing.assert_array_equal(late.values, values())
         store.publish(late)
-    assert sorted(path.name for path in store.folder.iterdir()) == ["lock", "one"]
+    assert sorted(path.name for path in store.folder.iterdir()) == ["CACHEDIR.TAG", "lock", "one"]
     assert sorted(path.name for path in (store.folder / "one").iterdir()) == ["array.json", "data"]
 
 
@@ -156,6 +159,38 @@ def test_what_cannot_fit_costs_nothing_that_is_kept(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="do not fit"):
         store.make(spec("huge", columns=100))
     assert store.has("one")
+
+
+def test_what_is_not_of_the_store_is_never_removed(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, 1.5 * spec().nbytes)
+    put(store)
+    for name in ("album", "album-f2", "album.part"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").write_bytes(bytes(spec().nbytes))
+    put(store, "two")
+    assert not store.has("one")
+    assert len(list(tmp_path.glob("album*/data"))) == 3
+
+
+def test_a_folder_of_others_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(UserError, match=r"--feature-store .*has other files in it; give the path of an empty or a new"):
+        check_folder(tmp_path)
+    with pytest.raises(StoreUnavailable, match="other files"):
+        FeatureStore(tmp_path, 1e6).make(spec())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"--feature-store .*file: is not a folder"):
+        check_folder(tmp_path / "file")
+
+
+def test_a_store_and_a_folder_to_be_are_well(store: FeatureStore) -> None:
+    check_folder(store.folder)
+    put(store)
+    check_folder(store.folder)
 
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:

@@ -265,6 +265,13 @@ def test_without_a_usable_store_the_trial_goes_on(broken: Callable[[Path], Featu
     assert_same(trained(None, {"head": "conv_stack"}, "cifar_cnn"), split, 1e-6)
 
 
+def test_the_user_learns_that_features_are_too_large(tmp_path: Path) -> None:
+    *_, features = trained(FeatureStore(tmp_path, 2e4), {"head": "conv_stack"}, "cifar_cnn")
+    assert features is not None
+    assert not features.is_used
+    assert "GB do not fit into --feature-store-gb 2e-05" in (features.warning or "")
+
+
 def test_the_user_learns_why_nothing_is_stored(tmp_path: Path) -> None:
     *_, features = trained(unusable(tmp_path / "store"), {}, "cifar_cnn")
     assert features is not None

@@ -44,7 +44,7 @@ def cnn(values: dict[str, Any], seed: int) -> tuple[Any, Any, keras.Model]:
 
 def fit(traced: TracedModels, values: dict[str, Any], seed: int) -> tuple[dict[str, list[float]], list[np.ndarray]]:
     """A trial of a warm worker: its history and its weights, optimizer included."""
-    clear_process()
+    clear_process(is_thorough=False)
     traced.begin_trial()
     space, hp, model = cnn(values, seed)
     Fitting(model, None, seed, traced=traced)
