@@ -59,9 +59,19 @@ class Batches(keras.utils.PyDataset):
         return self._values[drawn], self._targets[drawn]
 
     def source(self) -> Any:
-        """What to give to Keras: these very batches, gathered by TensorFlow where it computes and memory allows."""
-        if keras.backend.backend() != "tensorflow" or self._values.nbytes > IN_MEMORY:
+        """What to give to Keras: these very batches, where TensorFlow computes as a data set of its own."""
+        if keras.backend.backend() != "tensorflow":
             return self
+        import tensorflow as tf
+
+        options = tf.data.Options()
+        # There is nothing to tune, the thread that tunes computes too, and who ends a trial waits up to seconds for it.
+        options.autotune.enabled = False
+        batch = self._gathered() if self._values.nbytes <= IN_MEMORY else self._read
+        return tf.data.Dataset.range(len(self)).map(batch).prefetch(1).with_options(options)
+
+    def _gathered(self) -> Callable[[Any], tuple[Any, Any]]:
+        """From the number of a batch, a tensor, to the batch: from a copy of the inputs that TensorFlow holds."""
         import tensorflow as tf
 
         with tf.device("cpu"):
@@ -73,4 +83,14 @@ class Batches(keras.utils.PyDataset):
             rows = order[index * self._size : (index + 1) * self._size]
             return tf.gather(values, rows), tf.gather(targets, rows)
 
-        return tf.data.Dataset.range(len(self)).map(batch).prefetch(1)
+        return batch
+
+    def _read(self, index: Any) -> tuple[Any, Any]:
+        """The same by way of Python, from where the inputs are."""
+        import tensorflow as tf
+
+        arrays = self._values, self._targets
+        tensors = tf.numpy_function(self.__getitem__, [index], [array.dtype for array in arrays])
+        for tensor, array in zip(tensors, arrays, strict=True):
+            tensor.set_shape((None, *array.shape[1:]))
+        return tuple(tensors)

@@ -21,6 +21,11 @@ def read(source: Any) -> list[list[float]]:
     return [[float(value) for value in np.ravel(values)] for values, _ in batches]
 
 
+@pytest.fixture(autouse=True, params=[1e6, 10], ids=["in memory", "too large for it"])
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches_module, "IN_MEMORY", request.param)
+
+
 @pytest.mark.parametrize("seed", [None, 7])
 def test_gathered_elsewhere_they_are_the_same(seed: int | None) -> None:
     indexed = Batches(lambda epoch: VALUES, TARGETS, 16, seed)
@@ -44,12 +49,6 @@ def test_each_epoch_has_an_order_and_inputs_of_its_own() -> None:
         assert sorted(rows) == [1000.0 * epoch + row for row in range(50)]
         found.append([row - 1000 * epoch for row in rows])
     assert found[0] != found[1] != found[2]
-
-
-def test_what_does_not_fit_in_memory_is_read_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches_module, "IN_MEMORY", 10)
-    batches = Batches(lambda epoch: VALUES, TARGETS, 16, 7)
-    assert batches.source() is batches
 
 
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="of other backends")
