@@ -59,9 +59,13 @@ class Monitor:
         if record.state is not TrialState.RUNNING:
             self.say(f"[{duration(self._elapsed())}] trial {record.trial} {_ending(record)} | {self._summary()}")
         elif best is not None and best.trial == record.trial and _accuracy(best) > _accuracy(best_before):
+            epoch = best.best_epoch.epoch if best.best_epoch else 0
+            # Its configuration once only: it is long.
+            is_new = best_before is None or best_before.trial != best.trial
+            configuration = f": {one_line(best.configuration)}" if is_new else ""
             self.say(
-                f"[{duration(self._elapsed())}] best so far {_percent(best)}: trial {best.trial}, "
-                f"epoch {best.best_epoch.epoch if best.best_epoch else 0}: {one_line(best.configuration)}"
+                f"[{duration(self._elapsed())}] best so far {_percent(best)}: trial {best.trial}, epoch {epoch}"
+                f"{configuration}"
             )
 
     def _elapsed(self) -> float:
