@@ -11,9 +11,7 @@ from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 
 PASSED_ON = ("KERAS_BACKEND", "MALLOC_ARENA_MAX")
-"""Variables of this process that workers need."""
-MEMORY = {"MALLOC_ARENA_MAX": "2"}
-"""glibc's pools of memory, by default eight a processor: each keeps holes, and a worker grew by 1 MB more a trial."""
+"""Variables that workers elsewhere need. Those here inherit all; told of some they would start a second later."""
 
 
 @contextmanager
@@ -30,11 +28,14 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # glibc keeps up to eight pools of memory a processor, and each has holes: a worker grew by 1 MB more a trial.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
         context = ray.init(
             address=config.address or "local",  # and not what RAY_ADDRESS says
             include_dashboard=None if config.address else config.dashboard,
-            runtime_env={"env_vars": MEMORY | {name: os.environ[name] for name in PASSED_ON if name in os.environ}},
+            runtime_env={"env_vars": passed_on} if config.address else None,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"is not reached at --address {config.address}" if config.address else "does not start"

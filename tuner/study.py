@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 from results.paths import RunPaths
@@ -26,7 +27,12 @@ def run_study(config: StudyConfig) -> RunPaths:
     Raises:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
-    with _new_run(config.paths), redirected(config.paths.log) as terminal, Preparer() as preparer:
+    with (
+        ThreadPoolExecutor(1) as reporting,
+        _new_run(config.paths),
+        redirected(config.paths.log) as terminal,
+        Preparer() as preparer,
+    ):
         _check_early(config)
         data = _load(config)
         print(f"Run {config.paths.name} in {config.paths.root}", file=terminal, flush=True)
@@ -42,9 +48,10 @@ def run_study(config: StudyConfig) -> RunPaths:
             for note in preparation.notes:
                 print(note, file=terminal, flush=True)
             search(config, data, preparation, terminal)
-    from results.report import write_report
+            from results.report import write_report
 
-    write_report(config.paths)
+            report = reporting.submit(write_report, config.paths)  # while Ray shuts down
+    report.result()
     return config.paths
 
 
