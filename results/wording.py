@@ -52,13 +52,13 @@ def cell(column: str, value: Any) -> str:
 
 
 def stored_features(trials: Sequence[TrialRecord]) -> str | None:
-    """What was saved by computing frozen layers once; None where no trial did so."""
+    """How many trials had frozen layers computed once, and how long that took; None where there were none."""
     seconds = [trial.features for trial in trials if trial.features is not None]
     if not seconds:
         return None
     return (
-        f"{len(seconds)} of {counted(len(trials), 'trial')} trained on stored features of them, which took "
-        f"{duration(sum(seconds))} to find or to compute"
+        f"{len(seconds)} of {counted(len(trials), 'trial')} trained on stored features, which took workers "
+        f"{duration(sum(seconds))} in all to find or to compute"
     )
 
 

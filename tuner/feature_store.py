@@ -71,7 +71,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: it is no folder, or one that belongs to somebody else.
     """
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):  # pathlib's raise where nobody may look
         raise UserError(f"--feature-store {folder}: is not a folder; give the path of an empty or a new one")
     if _is_foreign(folder):
         raise UserError(f"--feature-store {folder}: has other files in it; give the path of an empty or a new folder")
@@ -80,7 +80,8 @@ def check_folder(folder: Path) -> None:
 def _is_foreign(folder: Path) -> bool:
     """Whether others keep files there; a store makes its tag before anything but its lock."""
     with suppress(OSError):
-        return any(entry.name != "lock" for entry in folder.iterdir()) and not (folder / TAG).exists()
+        others = any(entry.name not in ("lock", "lost+found") for entry in folder.iterdir())
+        return others and not (folder / TAG).exists()
     return False
 
 
@@ -210,7 +211,7 @@ class FeatureStore:
         if found is not None:
             found.close()
         with self._lock():
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+            _remove(self.folder / name)
         return None
 
     def make(self, spec: ArraySpec) -> StoredArray:
@@ -228,7 +229,7 @@ class FeatureStore:
                 self._begin(spec, part)
                 found = self._open(part)
         if found is None:
-            raise StoreUnavailable(f"{part.name} cannot be opened")
+            raise StoreUnavailable(f"{part} cannot be opened")
         return found
 
     def publish(self, array: StoredArray) -> None:
@@ -243,7 +244,7 @@ class FeatureStore:
             marks = array.marks()
             if (final / "array.json").exists() or not part.exists() or len(marks) < array.spec.chunks:
                 return
-            shutil.rmtree(final, ignore_errors=True)  # left of one that somebody has damaged
+            _remove(final)  # left of one that somebody has damaged
             _describe(part, array.spec, [marks[chunk] for chunk in range(array.spec.chunks)])
             os.rename(part, final)
             for entry in os.scandir(final):
@@ -253,7 +254,7 @@ class FeatureStore:
     def discard(self, array: StoredArray) -> None:
         """Give up an array in the making; others who make it get ArrayRemoved."""
         with self._lock():
-            shutil.rmtree(self.folder / f"{array.spec.name}.part", ignore_errors=True)
+            _remove(self.folder / f"{array.spec.name}.part")
 
     def has_note(self, name: str) -> bool:
         """Whether `note` was called with that name."""
@@ -267,7 +268,7 @@ class FeatureStore:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         if _is_foreign(self.folder):
-            raise StoreUnavailable("has other files in it")
+            raise StoreUnavailable(f"--feature-store {self.folder} has other files in it")
         self.folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.folder / "lock"):
             if not (self.folder / TAG).exists():
@@ -289,9 +290,12 @@ class FeatureStore:
             fcntl.flock(held[1], fcntl.LOCK_SH)  # held against us only while it is removed
             with open(os.open("array.json", os.O_RDONLY, dir_fd=held[0])) as file:
                 record = json.load(file)
+            spec = ArraySpec(folder.stem, tuple(record["shape"]), record["dtype"])
+            if os.fstat(held[1]).st_size < spec.nbytes:
+                raise ValueError(f"{folder} is cut short")
             with suppress(OSError):  # a store that can only be read
                 os.utime(folder / "array.json")
-            return StoredArray(ArraySpec(folder.stem, tuple(record["shape"]), record["dtype"]), held[0], held.pop())
+            return StoredArray(spec, held[0], held.pop())
         except FileNotFoundError:  # not there, or removed just now
             _close(held)
             return None
@@ -300,7 +304,7 @@ class FeatureStore:
             raise
 
     def _begin(self, spec: ArraySpec, part: Path) -> None:
-        shutil.rmtree(part, ignore_errors=True)
+        _remove(part)
         part.mkdir()
         try:
             _describe(part, spec, [])  # first: by its record a folder is known as one of ours
@@ -310,7 +314,7 @@ class FeatureStore:
             finally:
                 os.close(data)
         except OSError:
-            shutil.rmtree(part, ignore_errors=True)
+            _remove(part)
             raise
 
     def _make_room(self, needed: int) -> None:
@@ -319,8 +323,7 @@ class FeatureStore:
         in_use = sum(size for folder, size in sizes.items() if not _removable(folder, False))
         if in_use + needed > self.capacity:
             raise StoreUnavailable(
-                f"{needed / 1e9:.2g} GB do not fit into --feature-store-gb {self.capacity / 1e9:g} "
-                "beside what is in use"
+                f"they do not fit into --feature-store-gb {self.capacity / 1e9:g} beside what is in use"
             )
         for folder in sorted(sizes, key=_last_use):
             if sum(sizes.values()) + needed <= self.capacity:
@@ -352,6 +355,13 @@ def _describe(folder: Path, spec: ArraySpec, checksums: Iterable[int]) -> None:
     write_text(folder / "array.json", json.dumps(record))
 
 
+def _remove(folder: Path) -> None:
+    """The data first: a folder without a record is not known as ours any more."""
+    with suppress(OSError):
+        (folder / "data").unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _size(folder: Path) -> int:
     with suppress(OSError):
         return (folder / "data").stat().st_size
@@ -374,7 +384,7 @@ def _removable(folder: Path, removes: bool) -> bool:
         if data >= 0:
             fcntl.flock(data, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if removes:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
         return True
     except OSError:
         return False

@@ -17,6 +17,8 @@ from tuner.frozen_prefix import Cut, FrozenPrefix, augmenting
 from tuner.model_graph import Call, Tensor
 from tuner.substitutes import faster
 
+LEAST_GAIN = 0.02
+"""Share of an epoch that features must save; below it the pixels are as good."""
 BATCH = 64
 """Images that go through a prefix at a time; an array's chunk is a multiple of it."""
 WAYPOINT_SHARE = 0.25
@@ -63,12 +65,11 @@ class Features:
             return None
 
     def _choose(self, prefix: FrozenPrefix, images: np.ndarray, view: int | None) -> Cut | None:
-        worth_it = [cut for cut in prefix.choices() if not self._is_cheap(cut)]
+        cuts = prefix.choices()
+        worth_it = [cut for cut in cuts if prefix.gain(cut) >= LEAST_GAIN and not self._is_cheap(cut)]
         fitting = [cut for cut in worth_it if cut.size * 2 * len(images) <= self._store.capacity]
         if worth_it and not fitting:
-            least = min(cut.size for cut in worth_it) * 2 * len(images)
-            capacity = self._store.capacity / 1e9
-            raise StoreUnavailable(f"{least / 1e9:.2g} GB do not fit into --feature-store-gb {capacity:g}")
+            raise StoreUnavailable(f"they do not fit into --feature-store-gb {self._store.capacity / 1e9:g}")
         small = [cut for cut in fitting if cut.size == fitting[0].size]
         stored = (cut for cut in small if self._store.has(self._file(self._name(cut, images, view))))
         return next(stored, next(iter(fitting), None))
@@ -88,8 +89,10 @@ class Features:
             self.seconds += time.monotonic() - began
 
     def _warn(self, error: Exception) -> None:
-        reason = error.strerror if isinstance(error, OSError) else error
-        self.warning = f"features are not stored, so trials take longer: --feature-store {self._store.folder}: {reason}"
+        reason = str(error)
+        if isinstance(error, OSError):
+            reason = f"--feature-store {self._store.folder}: {error.strerror or error}"
+        self.warning = f"features are not stored, so trials take longer: {reason}"
 
     def _of(self, prefix: FrozenPrefix, cut: Cut, images: np.ndarray, view: int | None) -> StoredArray | None:
         name = self._name(cut, images, view)

@@ -21,9 +21,6 @@ from tuner.model_graph import ModelGraph, is_plain
 from tuner.substitutes import faster
 from tuner.traced import TracedModels
 
-LEAST_GAIN = 0.02
-"""Share of an epoch that features must save; below it the pixels are as good."""
-
 
 class Fitting:
     """Takes the place of a model's `fit`, with the same arguments; those that it does not know go to Keras's own.
@@ -149,7 +146,7 @@ class _Views:
         """Choose the cut, and get the features of the first epoch; None where that is not worth it, or cannot be."""
         self._view = self._number(epoch)
         self._cut = self._features.choose(self._prefix, self._images, self._view)
-        if self._cut is not None and self._prefix.gain(self._cut) >= LEAST_GAIN:
+        if self._cut is not None:
             self._stored = self._features.of(self._prefix, self._cut, self._images, self._view)
         return self._cut if self._stored else None
 

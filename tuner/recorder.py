@@ -42,7 +42,7 @@ class Recorder(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         number = trial.config["trial"]
         if number in self.trials:  # its second try
-            self._set(dataclasses.replace(self.trials[number], epochs=(), reason=None))
+            self._set(dataclasses.replace(self.trials[number], epochs=(), features=None, reason=None))
         else:
             self._set(TrialRecord(number, TrialState.RUNNING, trial.config["configuration"], started=self.clock))
 

@@ -48,11 +48,15 @@ def run_study(config: StudyConfig) -> RunPaths:
             for note in preparation.notes:
                 print(note, file=terminal, flush=True)
             search(config, data, preparation, terminal)
-            from results.report import write_report
-
-            report = reporting.submit(write_report, config.paths)  # while Ray shuts down
+            report = reporting.submit(_report, config.paths)  # while Ray shuts down
     report.result()
     return config.paths
+
+
+def _report(paths: RunPaths) -> None:
+    from results.report import write_report
+
+    write_report(paths)
 
 
 def _check_early(config: StudyConfig) -> None:

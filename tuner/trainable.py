@@ -96,19 +96,19 @@ class WarmTrial(tune.Trainable):
             epoch = self._training.run_epoch()
             if epoch is None:
                 return self._ended()
+            epoch |= self._of_features()
             BestModels(self._settings.best).offer(self.config["trial"], epoch, self._training.save_model)
         except TrialFailure as failure:
             shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True} | again
-        result = self._result = epoch | self._of_features()
+        note = self._features.warning if self._features is not None else None
+        result = self._result = epoch | ({"note": note} if note else {})
         return result | {"done": result["epoch"] >= self._settings.max_epochs}
 
-    def _of_features(self) -> dict[str, Any]:
-        if self._features is None:
-            return {}
-        used = {"features": self._features.seconds} if self._features.is_used else {}
-        return used | ({"note": self._features.warning} if self._features.warning else {})
+    def _of_features(self) -> dict[str, float]:
+        features = self._features
+        return {"features": features.seconds} if features is not None and features.is_used else {}
 
     def _ended(self) -> dict[str, Any]:
         """Ray wants a result for each step: the last one again, marked, for a trial that ended its training itself."""

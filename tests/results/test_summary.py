@@ -27,7 +27,7 @@ def test_the_best_five_with_their_configurations(tmp_path: Path, capsys: pytest.
 def test_what_stored_features_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trials = [dataclasses.replace(a_trial(n, [0.5]), features=seconds) for n, seconds in enumerate((60.0, 5.4, None))]
     print_summary(write_run(tmp_path / "run", trials))
-    line = "2 of 3 trials trained on stored features of them, which took 1m05s to find or to compute."
+    line = "2 of 3 trials trained on stored features, which took workers 1m05s in all to find or to compute."
     assert f"Frozen layers: {line}" in capsys.readouterr().out.splitlines()
 
 

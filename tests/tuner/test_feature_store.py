@@ -193,6 +193,13 @@ def test_a_store_and_a_folder_to_be_are_well(store: FeatureStore) -> None:
     check_folder(store.folder)
 
 
+def test_one_that_was_killed_while_it_took_its_room_is_begun_anew(store: FeatureStore) -> None:
+    store.make(spec()).close()
+    os.truncate(store.folder / "one.part" / "data", 100)
+    put(store)
+    np.testing.assert_array_equal(reading(store), values())
+
+
 def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file"):

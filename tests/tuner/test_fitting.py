@@ -269,7 +269,26 @@ def test_the_user_learns_that_features_are_too_large(tmp_path: Path) -> None:
     *_, features = trained(FeatureStore(tmp_path, 2e4), {"head": "conv_stack"}, "cifar_cnn")
     assert features is not None
     assert not features.is_used
-    assert "GB do not fit into --feature-store-gb 2e-05" in (features.warning or "")
+    assert "do not fit into --feature-store-gb 2e-05" in (features.warning or "")
+
+
+def test_what_would_gain_nothing_needs_no_room(tmp_path: Path) -> None:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((SIDE, SIDE, 3)),
+            layers.Rescaling(0.1),
+            layers.Conv2D(64, 3),
+            layers.Flatten(),
+            layers.Dense(CLASSES),
+        ]
+    )
+    model.compile("sgd", "mse")
+    features = Features(FeatureStore(tmp_path, 1), 0)
+    Fitting(model, features, seed=3)
+    model.fit(PIXELS, TARGETS, verbose=0)
+    assert features.warning is None
+    assert not features.is_used
 
 
 def test_the_user_learns_why_nothing_is_stored(tmp_path: Path) -> None:

@@ -57,6 +57,17 @@ def test_a_trial_ends_after_its_last_epoch_and_its_model_is_kept(worker: WarmTri
     assert [kept.trial for kept in BestModels(tmp_path / "best").ranked()] == [0]
 
 
+def test_every_twentieth_trial_also_forgets_what_makes_it_faster(
+    worker: WarmTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.step()
+    asked: list[bool] = []
+    monkeypatch.setattr("tuner.trainable.clear_process", asked.append)
+    for trial in range(1, 41):
+        next_trial(worker, config(trial))
+    assert [trial for trial, is_thorough in enumerate(asked, start=2) if is_thorough] == [20, 40]
+
+
 def test_a_failed_trial_leaves_the_worker_as_warm_as_it_was(worker: WarmTrial) -> None:
     worker.config["configuration"] = config(0)["configuration"] | {"optimizer": "sgd", "learning_rate": 1e30}
     result = worker.step()
