@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 from results.paths import RunPaths
@@ -27,12 +26,7 @@ def run_study(config: StudyConfig) -> RunPaths:
     Raises:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
-    with (
-        ThreadPoolExecutor(1) as reporting,
-        _new_run(config.paths),
-        redirected(config.paths.log) as terminal,
-        Preparer() as preparer,
-    ):
+    with _new_run(config.paths), redirected(config.paths.log) as terminal, Preparer() as preparer:
         _check_early(config)
         data = _load(config)
         print(f"Run {config.paths.name} in {config.paths.root}", file=terminal, flush=True)
@@ -48,15 +42,11 @@ def run_study(config: StudyConfig) -> RunPaths:
             for note in preparation.notes:
                 print(note, file=terminal, flush=True)
             search(config, data, preparation, terminal)
-            report = reporting.submit(_report, config.paths)  # while Ray shuts down
-    report.result()
-    return config.paths
-
-
-def _report(paths: RunPaths) -> None:
+    # Not while Ray shuts down: an object of Ray's that is collected in another thread then ends the process.
     from results.report import write_report
 
-    write_report(paths)
+    write_report(config.paths)
+    return config.paths
 
 
 def _check_early(config: StudyConfig) -> None:
