@@ -41,12 +41,12 @@ def search() -> None:
     from tuner.study import run_study
 
     storage = Path(tempfile.mkdtemp())
-    os.environ["WORKER_MEMORY_FILE"] = str(storage / "memory")
+    os.environ["WORKER_MEMORY_FILE"] = str(storage / "megabytes")
     run_study(StudyConfig(
         space="benchmarks.worker_memory:Weighed", data="digits", trials=TRIALS, max_epochs=EPOCHS, concurrency=1,
         storage=storage, name="memory", dashboard=False,
     ))  # fmt: skip
-    lines = [json.loads(line) for line in (storage / "memory").read_text().splitlines()]
+    lines = [json.loads(line) for line in (storage / "megabytes").read_text().splitlines()]
     workers = {worker for worker, _ in lines}
     assert len(workers) == 1, workers
     print(json.dumps({"megabytes": [megabytes for _, megabytes in lines]}))
