@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--weights", required=True, help="ImageNet weights of MobileNet, without its top")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--peers", type=int, default=1, help="rounds in which all peers run, not plain Ray Tune alone")
+    parser.add_argument("--peers", type=int, default=1, help="last rounds, in which all peers run, not Ray Tune alone")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     images, arrays = draw(folder, TRAINING, VALIDATION)
@@ -79,7 +79,7 @@ def main() -> None:
         given = [weights, str(options.trials), str(seed)]
         sides = {"Thaw": [__file__, "ours", str(images), *given]}
         for peer, (script, *kind) in PEERS.items():
-            if peer == "plain Ray Tune" or seed < options.peers:
+            if peer == "plain Ray Tune" or seed >= options.rounds - options.peers:
                 sides[peer] = [str(ROOT / "benchmarks" / "peers" / script), *kind, str(arrays), *given]
         for side, command in sides.items():
             run = measured([sys.executable, *command])
@@ -88,17 +88,17 @@ def main() -> None:
             print(
                 json.dumps({"side": side, "wall": run["wall"], "best": best, "epochs": len(run["curve"])}), flush=True
             )
-    write_table("time_to_best", f"{TITLE} {JPEG}", _rows(found))
+        write_table("time_to_best", f"{TITLE} {JPEG}", _rows(found))  # each round: all of them take more than an hour
 
 
 def _rows(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
-    plain = found["plain Ray Tune"]
-    goals = [max(value for _, value in run["curve"]) for run in plain]
     rows = [["side", "whole run, s", "epochs trained", "best", "until plain's best, s", "share of plain's"]]
     for side, runs in found.items():
-        times = [reached(run, goal) for run, goal in zip(runs, goals, strict=False)]
+        plain = found["plain Ray Tune"][-len(runs) :]  # of the same rounds
+        goals = [max(value for _, value in run["curve"]) for run in plain]
+        times = [reached(run, goal) for run, goal in zip(runs, goals, strict=True)]
         theirs = [reached(run, goal) or 0.0 for run, goal in zip(plain, goals, strict=True)]
-        shares = [time / their if time else None for time, their in zip(times, theirs, strict=False)]
+        shares = [time / their if time else None for time, their in zip(times, theirs, strict=True)]
         rows.append(
             [
                 side,
