@@ -1,0 +1,117 @@
+"""Methods of Ray Tune's interfaces: the product's own searcher and scheduler, and what people use instead of them."""
+
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from benchmarks.search_quality.curves import Curves
+from benchmarks.search_quality.simulator import Decision
+from search_spaces.configuration import Configuration
+from tuner.searcher import StudySearcher, create_study
+from tuner.suggestion import Suggestions
+
+REDUCTION_FACTOR = 3
+
+
+class RayMethod:
+    """Calls searcher and scheduler in the order in which Ray's `TuneController` (2.60) does."""
+
+    def __init__(self, searcher: Searcher, scheduler: TrialScheduler, max_epochs: int) -> None:
+        self._searcher = searcher
+        self._scheduler = scheduler
+        self._max_epochs = max_epochs
+        self._begun = 0
+        self._trials: dict[str, Trial] = {}
+
+    def next(self) -> tuple[str, Configuration] | None:
+        """As `Method` says."""
+        identity = f"{self._begun:06d}"
+        suggested = self._searcher.suggest(identity)
+        if not isinstance(suggested, dict):
+            return None
+        self._begun += 1
+        trial = self._trials[identity] = Trial("simulated", trial_id=identity, config=suggested, stub=True)
+        self._scheduler.on_trial_add(None, trial)
+        return identity, suggested.get("configuration", suggested)
+
+    def report(self, trial: str, epoch: int, accuracy: float, seconds: float) -> Decision:
+        """As `Method` says."""
+        result = {"epoch": epoch, "training_iteration": epoch, "val_accuracy": accuracy, "time_total_s": seconds}
+        is_last = epoch >= self._max_epochs
+        decision = TrialScheduler.STOP
+        if not is_last:
+            decision = self._scheduler.on_trial_result(None, self._trials[trial], result)
+        if decision == TrialScheduler.CONTINUE:
+            self._searcher.on_trial_result(trial, result)
+            return "go on"
+        self._scheduler.on_trial_complete(None, self._trials[trial], result)
+        self._searcher.on_trial_complete(trial, result | {"done": is_last})
+        del self._trials[trial]
+        return "stop"
+
+
+def asha(curves: Curves, grace_epochs: int) -> TrialScheduler:
+    """Ray's, which stops."""
+    return ASHAScheduler(
+        time_attr="epoch",
+        metric="val_accuracy",
+        mode="max",
+        max_t=curves.max_epochs,
+        grace_period=grace_epochs,
+        reduction_factor=REDUCTION_FACTOR,
+    )
+
+
+def optuna_search(curves: Curves, sampler: optuna.samplers.BaseSampler) -> Searcher:
+    """Ray's OptunaSearch on the space, as a define-by-run function; with Optuna's sampler."""
+    return OptunaSearch(space=Suggestions(curves.space).suggest, metric="val_accuracy", mode="max", sampler=sampler)
+
+
+def thaw(curves: Curves, seed: int, grace_epochs: int, workers: int) -> RayMethod:
+    """The product's."""
+    with tempfile.TemporaryDirectory() as folder:  # a sampler of its own, and a study that is not written down
+        sampler = create_study(Path(folder) / "study.journal", "simulated", seed).sampler
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    searcher = StudySearcher(study, curves.space, [], curves.max_epochs, workers, sys.maxsize)
+    return RayMethod(searcher, asha(curves, grace_epochs), curves.max_epochs)
+
+
+def random_asha(curves: Curves, seed: int, grace_epochs: int, workers: int) -> RayMethod:
+    """Random configurations."""
+    searcher = optuna_search(curves, optuna.samplers.RandomSampler(seed=seed))
+    return RayMethod(searcher, asha(curves, grace_epochs), curves.max_epochs)
+
+
+def tpe(curves: Curves, seed: int, grace_epochs: int, workers: int) -> RayMethod:
+    """Optuna's TPE as it is, each trial to the end."""
+    searcher = optuna_search(curves, optuna.samplers.TPESampler(seed=seed))
+    return RayMethod(searcher, FIFOScheduler(), curves.max_epochs)
+
+
+def optuna_search_asha(curves: Curves, seed: int, grace_epochs: int, workers: int) -> RayMethod:
+    """What everyone wires together."""
+    searcher = optuna_search(curves, optuna.samplers.TPESampler(seed=seed))
+    return RayMethod(searcher, asha(curves, grace_epochs), curves.max_epochs)
+
+
+METHODS: dict[str, Callable[[Curves, int, int, int], RayMethod]] = {
+    "Thaw": thaw,
+    "random + ASHA": random_asha,
+    "TPE": tpe,
+    "OptunaSearch + ASHA": optuna_search_asha,
+}
+
+
+def quiet() -> None:
+    """Optuna tells of each trial, and Ray of define-by-run functions that take long."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", message="Define-by-run function")
