@@ -17,12 +17,16 @@ from tuner.suggestion import Suggestions
 
 
 def create_study(journal: Path, name: str, seed: int) -> optuna.Study:
-    """A new Optuna study in the run's journal, maximising, with the sampler that suits conditional spaces."""
+    """A new Optuna study in the run's journal, maximising."""
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+    return optuna.create_study(study_name=name, storage=storage, sampler=create_sampler(seed), direction="maximize")
+
+
+def create_sampler(seed: int) -> optuna.samplers.BaseSampler:
+    """What draws a study's configurations: Optuna's TPE, as conditional spaces need it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group`, since Optuna 2.8
-        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-    return optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction="maximize")
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
 
 
 class StudySearcher(Searcher):

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from benchmarks.search_quality.curves import read_space
+from benchmarks.search_quality.surrogate import surrogate
 from search_spaces.configuration import Configuration
 
 MAX_EPOCHS = 52
@@ -35,9 +35,7 @@ class LCBench:
         stored = json.loads((folder / "config_space.json").read_text())
         self.space = read_space(stored, without=("OpenML_task_id", "epoch"))
         self._task = json.loads((folder / "encoding.json").read_text())["OpenML_task_id"][task]
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._model = onnxruntime.InferenceSession(str(folder / "model.onnx"), options)
+        self._model = surrogate(folder)
         self._known: dict[tuple[float, ...], np.ndarray] = {}
 
     def at(self, configuration: Configuration, epoch: int) -> tuple[float, float]:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from benchmarks.search_quality.curves import read_space
+from benchmarks.search_quality.surrogate import surrogate
 from search_spaces.configuration import Configuration
 
 PREFIX = "NetworkSelectorDatasetInfo_COLON_darts_COLON_"
@@ -26,9 +26,7 @@ class NB301:
         self.space = read_space(json.loads((folder / "config_space.json").read_text()), PREFIX, without=("epoch",))
         codes = json.loads((folder / "encoding.json").read_text())
         self._codes = {name.removeprefix(PREFIX): code for name, code in codes.items()}
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._model = onnxruntime.InferenceSession(str(folder / "model.onnx"), options)
+        self._model = surrogate(folder)
 
     def at(self, configuration: Configuration, epoch: int) -> tuple[float, float]:
         """As `Curves` says."""

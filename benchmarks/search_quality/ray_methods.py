@@ -1,24 +1,22 @@
 """Methods of Ray Tune's interfaces: the product's own searcher and scheduler, and what people use instead of them."""
 
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import optuna
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.search_quality.curves import Curves
-from benchmarks.search_quality.simulator import Decision
+from benchmarks.search_quality.simulator import REDUCTION_FACTOR, Decision
 from search_spaces.configuration import Configuration
-from tuner.searcher import StudySearcher, create_study
+from tuner.config import StudyConfig
+from tuner.scheduler import create_scheduler
+from tuner.searcher import StudySearcher, create_sampler
 from tuner.suggestion import Suggestions
-
-REDUCTION_FACTOR = 3
 
 
 class RayMethod:
@@ -28,16 +26,14 @@ class RayMethod:
         self._searcher = searcher
         self._scheduler = scheduler
         self._max_epochs = max_epochs
-        self._begun = 0
         self._trials: dict[str, Trial] = {}
 
     def next(self) -> tuple[str, Configuration] | None:
         """As `Method` says."""
-        identity = f"{self._begun:06d}"
+        identity = f"{len(self._trials):06d}"
         suggested = self._searcher.suggest(identity)
         if not isinstance(suggested, dict):
             return None
-        self._begun += 1
         trial = self._trials[identity] = Trial("simulated", trial_id=identity, config=suggested, stub=True)
         self._scheduler.on_trial_add(None, trial)
         return identity, suggested.get("configuration", suggested)
@@ -54,19 +50,13 @@ class RayMethod:
             return "go on"
         self._scheduler.on_trial_complete(None, self._trials[trial], result)
         self._searcher.on_trial_complete(trial, result | {"done": is_last})
-        del self._trials[trial]
         return "stop"
 
 
 def asha(curves: Curves, grace_epochs: int) -> TrialScheduler:
-    """Ray's, which stops."""
-    return ASHAScheduler(
-        time_attr="epoch",
-        metric="val_accuracy",
-        mode="max",
-        max_t=curves.max_epochs,
-        grace_period=grace_epochs,
-        reduction_factor=REDUCTION_FACTOR,
+    """The product's, which is Ray's."""
+    return create_scheduler(
+        StudyConfig(max_epochs=curves.max_epochs, grace_epochs=grace_epochs, reduction_factor=REDUCTION_FACTOR)
     )
 
 
@@ -77,9 +67,7 @@ def optuna_search(curves: Curves, sampler: optuna.samplers.BaseSampler) -> Searc
 
 def thaw(curves: Curves, seed: int, grace_epochs: int, workers: int) -> RayMethod:
     """The product's."""
-    with tempfile.TemporaryDirectory() as folder:  # a sampler of its own, and a study that is not written down
-        sampler = create_study(Path(folder) / "study.journal", "simulated", seed).sampler
-    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study = optuna.create_study(direction="maximize", sampler=create_sampler(seed))  # as the product's, in memory
     searcher = StudySearcher(study, curves.space, [], curves.max_epochs, workers, sys.maxsize)
     return RayMethod(searcher, asha(curves, grace_epochs), curves.max_epochs)
 

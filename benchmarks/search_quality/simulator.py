@@ -10,6 +10,9 @@ from search_spaces.configuration import Configuration
 
 Decision = Literal["go on", "stop", "pause"]
 
+REDUCTION_FACTOR = 3
+"""Of every method that stops or pauses trials."""
+
 
 class Method(Protocol):
     """A searcher with its scheduler, as the simulator drives them."""

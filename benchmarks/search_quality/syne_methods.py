@@ -1,7 +1,7 @@
 """Methods of Syne Tune (0.13, the last release that has MOBSTER and HyperTune), its own schedulers in our simulator.
 
 It needs an older NumPy than the product, so it runs in a virtual environment of its own:
-`pip install "syne-tune[gpsearchers]==0.13" onnxruntime scikit-learn`. Its spaces know no conditions: a hyperparameter
+`pip install "syne-tune[gpsearchers]==0.13" onnxruntime statsmodels`. Its spaces know no conditions: a hyperparameter
 that is not active is proposed all the same and left out here.
 """
 
@@ -17,11 +17,10 @@ from syne_tune.optimizer import baselines
 from syne_tune.optimizer.scheduler import SchedulerDecision, TrialScheduler
 
 from benchmarks.search_quality.curves import Curves
-from benchmarks.search_quality.simulator import Decision
+from benchmarks.search_quality.simulator import REDUCTION_FACTOR, Decision
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Choices, Hyperparameter
 
-REDUCTION_FACTOR = 3
 DECISIONS: dict[str, Decision] = {
     SchedulerDecision.CONTINUE: "go on",
     SchedulerDecision.STOP: "stop",
