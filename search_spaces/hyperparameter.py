@@ -65,6 +65,39 @@ class Range:
             return int(nearest) if nearest == int(nearest) else None
         return float(nearest)
 
+    def place(self, value: float) -> float:
+        """Where the value lies on the range's scale: 0 is the lower end and 1 the upper one."""
+        low, high = self._ends()
+        if self.scale == "linear":
+            return (value - low) / (high - low) if high > low else 0.5
+        if self.scale == "reverse_log":
+            value = low + high - value
+        place = math.log(value / low) / math.log(high / low) if high > low else 0.5
+        return 1 - place if self.scale == "reverse_log" else place
+
+    def at(self, place: float) -> Value:
+        """The value at that place, or at the nearest end; the inverse of `place`."""
+        place = min(max(place, 0.0), 1.0)
+        low, high = self._ends()
+        if self.scale == "linear":
+            value = low + (high - low) * place
+        else:
+            value = low * (high / low) ** (1 - place if self.scale == "reverse_log" else place)
+            value = low + high - value if self.scale == "reverse_log" else value
+        step = self.step or (1 if self.whole else None)
+        if step:
+            last = math.floor((self.high - self.low) / step + 1e-9)
+            value = round(self.low + min(max(math.floor((value - self.low) / step + 0.5), 0), last) * step, 10)
+        value = min(max(value, self.low), self.high)
+        return round(value) if self.whole else value
+
+    def _ends(self) -> tuple[float, float]:
+        """Of the scale: half a step beyond the range, so that first and last value have as much room as the others."""
+        half = (self.step or (1 if self.whole else 0)) / 2
+        if self.scale != "linear" and self.low <= half:
+            half = 0
+        return self.low - half, self.high + half
+
     def __str__(self) -> str:
         text = f"{'a whole number' if self.whole else 'a number'} from {self.low} to {self.high}"
         return text if self.step in (None, 1) else f"{text} in steps of {self.step}"

@@ -1,5 +1,7 @@
 """Which trials go on: ASHA on validation accuracy, with epochs as the resource, or none."""
 
+import math
+
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from tuner.config import StudyConfig
@@ -21,3 +23,12 @@ def create_scheduler(config: StudyConfig) -> TrialScheduler:
         grace_period=config.grace_epochs,
         reduction_factor=config.reduction_factor,
     )
+
+
+def rungs(config: StudyConfig) -> tuple[int, ...]:
+    """The epochs at which trials are compared: ASHA's, as Ray places them, and the last one."""
+    if config.scheduler == "none":
+        return (config.max_epochs,)
+    grace, factor, last = config.grace_epochs, config.reduction_factor, config.max_epochs
+    count = int(math.log(last / grace) / math.log(factor) + 1)
+    return tuple(sorted({*(math.ceil(grace * factor**number) for number in range(count)), last}))

@@ -24,14 +24,16 @@ from search_spaces.hyperparameter import Hyperparameter
 from search_spaces.registry import SpaceSpec
 from tuner.config import StudyConfig
 from tuner.datasets import ImageData
+from tuner.deadline import Deadline
 from tuner.first_trials import first_configurations
 from tuner.monitor import Monitor
 from tuner.packing import TRIED, configurations, measure, slots
 from tuner.precision import dtype_policy, measured_here
 from tuner.preparation import Preparation
+from tuner.proposals import Proposer
 from tuner.recorder import Recorder
 from tuner.resources import TrialResources, share_out
-from tuner.scheduler import create_scheduler
+from tuner.scheduler import create_scheduler, rungs
 from tuner.searcher import StudySearcher, create_study
 from tuner.trainable import TrialSettings, WarmTrial
 
@@ -54,8 +56,10 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     print(f"{counted(resources.concurrency, 'trial')} at a time, in {precision}", file=terminal, flush=True)
     write(config.paths.study, _record(config, data, preparation, resources, precision))
     searcher = StudySearcher(
-        create_study(config.paths.journal, config.paths.name, config.seed),
+        create_study(config.paths.journal, config.paths.name),
         hyperparameters,
+        Proposer(hyperparameters, rungs(config), config.seed),
+        Deadline(hyperparameters, rungs(config)[0], config.time_budget, resources.concurrency),
         first,
         config.max_epochs,
         resources.concurrency,
@@ -66,6 +70,8 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
         config.feature_store, config.feature_store_gb, config.views,
     )  # fmt: skip
     _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)
+    if searcher.ended_early:
+        print(f"Ended early: {searcher.ended_early}", file=terminal, flush=True)
 
 
 def _shared_out(config: StudyConfig, gpus: float | None) -> TrialResources:

@@ -1,7 +1,6 @@
-"""Optuna as Ray Tune's searcher: asks the study for configurations and tells it what became of them."""
+"""The study as Ray Tune's searcher: gives it what to try, and tells Optuna what became of it."""
 
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,16 @@ from ray.tune.search import Searcher
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
+from tuner.deadline import Deadline
+from tuner.proposals import Proposer
 from tuner.suggestion import Suggestions
 
 
-def create_study(journal: Path, name: str, seed: int) -> optuna.Study:
-    """A new Optuna study in the run's journal, maximising."""
+def create_study(journal: Path, name: str) -> optuna.Study:
+    """A new Optuna study in the run's journal, maximising. It samples nothing: each trial is given its values."""
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-    return optuna.create_study(study_name=name, storage=storage, sampler=create_sampler(seed), direction="maximize")
-
-
-def create_sampler(seed: int) -> optuna.samplers.BaseSampler:
-    """What draws a study's configurations: Optuna's TPE, as conditional spaces need it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group`, since Optuna 2.8
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    return optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction="maximize")
 
 
 class StudySearcher(Searcher):
@@ -43,6 +38,8 @@ class StudySearcher(Searcher):
         self,
         study: optuna.Study,
         space: Sequence[Hyperparameter],
+        proposer: Proposer,
+        deadline: Deadline,
         first: Sequence[Configuration],
         max_epochs: int,
         concurrency: int,
@@ -51,21 +48,23 @@ class StudySearcher(Searcher):
         super().__init__(metric="val_accuracy", mode="max")
         self._study = study
         self._suggestions = Suggestions(space)
+        self._proposer = proposer
+        self._deadline = deadline
+        self._first = list(first)
         self._max_epochs = max_epochs
         self._concurrency = concurrency
         self._to_suggest = trials
         self._again: list[optuna.Trial] = []
         self._running: dict[str, optuna.Trial] = {}
         self._accuracies: dict[str, dict[int, float]] = {}
-        for configuration in first:
-            self._suggestions.enqueue(study, configuration)
+        self.ended_early: str | None = None
+        """Why there are less trials than were asked for."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if len(self._running) >= self._concurrency:
             return None
-        if self._to_suggest:
-            self._to_suggest -= 1
-            trial, alone = self._study.ask(), {}
+        if self._to_suggest and (begun := self._begin()) is not None:
+            trial, alone = begun, {}
         elif self._running:
             return None
         elif self._again:
@@ -77,14 +76,41 @@ class StudySearcher(Searcher):
         # Optuna gives a trial that is asked again the values that it has.
         return {"trial": trial.number, "configuration": self._suggestions.suggest(trial)} | alone
 
+    def _begin(self) -> optuna.Trial | None:
+        """The study's next trial, with its configuration; None when there is nothing left to try."""
+        number = len(self._study.get_trials(deepcopy=False))
+        configuration = self._next(number)
+        if configuration is None:
+            self._to_suggest = 0
+            return None
+        self._to_suggest -= 1
+        self._proposer.begin(number, configuration)
+        self._suggestions.enqueue(self._study, configuration)
+        return self._study.ask()
+
+    def _next(self, number: int) -> Configuration | None:
+        while self._first:
+            configuration = self._first.pop(0)
+            if self._deadline.allows(configuration):
+                return configuration
+        proposed = self._proposer.propose(number, self._deadline.allows)
+        if proposed is None and self._proposer.propose(number) is None:
+            self.ended_early = f"all {number} configurations that were found in this space have been tried"
+        elif proposed is None:
+            self.ended_early = "no other trial would have reached its first rung in the time that was left"
+        return proposed
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if trial_id not in self._running or "failure" in result:
             return
         epoch: int = result["epoch"]
         if epoch in self._accuracies[trial_id]:
             return
-        self._running[trial_id].report(result["val_accuracy"], step=epoch)
-        self._accuracies[trial_id][epoch] = result["val_accuracy"]
+        trial, accuracy = self._running[trial_id], result["val_accuracy"]
+        trial.report(accuracy, step=epoch)
+        self._accuracies[trial_id][epoch] = accuracy
+        self._proposer.report(trial.number, epoch, accuracy)
+        self._deadline.observe(self._suggestions.of(trial), epoch, result["time_total_s"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if trial_id not in self._running:
@@ -98,13 +124,16 @@ class StudySearcher(Searcher):
             self._again.append(trial)
             return
         reason = "its worker failed" if error else (result or {}).get("failure")
+        is_done = bool(accuracies) and (max(accuracies) >= self._max_epochs or bool((result or {}).get("ended")))
         if reason or not accuracies:
             trial.set_user_attr("failure", reason or "ended before its first epoch")
             self._study.tell(trial, state=TrialState.FAIL)
-        elif max(accuracies) >= self._max_epochs or (result or {}).get("ended"):
+        elif is_done:
             self._study.tell(trial, max(accuracies.values()))
         else:
             self._study.tell(trial, state=TrialState.PRUNED)
+        # A worker dies of many things; what the trial itself reported is its configuration's fault.
+        self._proposer.end(trial.number, is_done, has_failed=bool(reason) and not error)
 
     def close(self) -> None:
         """Tell Optuna of trials that were cut off when the study ended, so that none stays RUNNING."""

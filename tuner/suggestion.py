@@ -1,10 +1,11 @@
 """A declared space as Optuna's define-by-run space, conditions included; it names no hyperparameter."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import optuna
+from optuna.trial import BaseTrial, FixedTrial
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Choices, Hyperparameter, Range, Value
@@ -20,7 +21,11 @@ class Suggestions:
     def __init__(self, space: Sequence[Hyperparameter]) -> None:
         self._space = dict(zip(_unique_names(space), space, strict=True))
 
-    def suggest(self, trial: optuna.Trial) -> Configuration:
+    def of(self, trial: BaseTrial) -> Configuration:
+        """The configuration that a trial of a study has."""
+        return self.suggest(_fixed(trial.params, trial.user_attrs))
+
+    def suggest(self, trial: BaseTrial) -> Configuration:
         """The next configuration: a value for each hyperparameter that is active under those before it."""
         values: Configuration = {}
         for name, hyperparameter in self._space.items():
@@ -34,6 +39,17 @@ class Suggestions:
 
     def enqueue(self, study: optuna.Study, configuration: Configuration) -> None:
         """Have the study try a whole configuration next; what is not drawn goes along as user attributes."""
+        parameters, attributes = self._split(configuration)
+        study.enqueue_trial(parameters, user_attrs=attributes)
+
+    def trial(self, configuration: Configuration) -> optuna.trial.FixedTrial:
+        """What Optuna would hold of a configuration: its parameters and their distributions."""
+        fixed = _fixed(*self._split(configuration))
+        self.suggest(fixed)
+        return fixed
+
+    def _split(self, configuration: Configuration) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Its parameters as Optuna's, and the other values that are not the default."""
         parameters, attributes = {}, {}
         for name, hyperparameter in self._space.items():
             if not hyperparameter.is_active(configuration):
@@ -43,10 +59,17 @@ class Suggestions:
                 parameters[name] = _mirrored(hyperparameter.allowed, value)
             elif value != hyperparameter.default:
                 attributes[name] = value
-        study.enqueue_trial(parameters, user_attrs=attributes)
+        return parameters, attributes
 
 
-def _suggest(trial: optuna.Trial, name: str, allowed: Choices | Range) -> Value:
+def _fixed(parameters: Mapping[str, Any], attributes: Mapping[str, Any]) -> FixedTrial:
+    trial = FixedTrial(dict(parameters))
+    for name, value in attributes.items():
+        trial.set_user_attr(name, value)
+    return trial
+
+
+def _suggest(trial: BaseTrial, name: str, allowed: Choices | Range) -> Value:
     if isinstance(allowed, Choices):
         return cast(Value, trial.suggest_categorical(name, allowed.values))
     low, high, step, log = allowed.low, allowed.high, allowed.step, allowed.scale != "linear"

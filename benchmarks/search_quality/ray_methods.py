@@ -14,8 +14,10 @@ from benchmarks.search_quality.curves import Curves
 from benchmarks.search_quality.simulator import REDUCTION_FACTOR, Decision
 from search_spaces.configuration import Configuration
 from tuner.config import StudyConfig
-from tuner.scheduler import create_scheduler
-from tuner.searcher import StudySearcher, create_sampler
+from tuner.deadline import Deadline
+from tuner.proposals import Proposer
+from tuner.scheduler import create_scheduler, rungs
+from tuner.searcher import StudySearcher
 from tuner.suggestion import Suggestions
 
 
@@ -55,9 +57,7 @@ class RayMethod:
 
 def asha(curves: Curves, grace_epochs: int) -> TrialScheduler:
     """The product's, which is Ray's."""
-    return create_scheduler(
-        StudyConfig(max_epochs=curves.max_epochs, grace_epochs=grace_epochs, reduction_factor=REDUCTION_FACTOR)
-    )
+    return create_scheduler(_config(curves, grace_epochs))
 
 
 def optuna_search(curves: Curves, sampler: optuna.samplers.BaseSampler) -> Searcher:
@@ -67,9 +67,16 @@ def optuna_search(curves: Curves, sampler: optuna.samplers.BaseSampler) -> Searc
 
 def thaw(curves: Curves, seed: int, grace_epochs: int, workers: int) -> RayMethod:
     """The product's."""
-    study = optuna.create_study(direction="maximize", sampler=create_sampler(seed))  # as the product's, in memory
-    searcher = StudySearcher(study, curves.space, [], curves.max_epochs, workers, sys.maxsize)
-    return RayMethod(searcher, asha(curves, grace_epochs), curves.max_epochs)
+    config = _config(curves, grace_epochs)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    proposer = Proposer(curves.space, rungs(config), seed)
+    no_deadline = Deadline(curves.space, 1, None, workers)
+    searcher = StudySearcher(study, curves.space, proposer, no_deadline, [], curves.max_epochs, workers, sys.maxsize)
+    return RayMethod(searcher, create_scheduler(config), curves.max_epochs)
+
+
+def _config(curves: Curves, grace_epochs: int) -> StudyConfig:
+    return StudyConfig(max_epochs=curves.max_epochs, grace_epochs=grace_epochs, reduction_factor=REDUCTION_FACTOR)
 
 
 def random_asha(curves: Curves, seed: int, grace_epochs: int, workers: int) -> RayMethod:

@@ -11,7 +11,6 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -22,8 +21,7 @@ from benchmarks.search_quality.lcbench import LCBench, tasks
 from benchmarks.search_quality.nb301 import NB301
 from benchmarks.search_quality.simulator import simulate
 from benchmarks.search_quality.table import Table
-from search_spaces.configuration import Configuration
-from search_spaces.hyperparameter import Choices, Hyperparameter
+from tuner.neighbours import at_random
 
 RANDOM = 1000
 """Configurations that a task's scale is taken from."""
@@ -43,27 +41,10 @@ def scale_of(data: Path, task: str) -> Scale:
     curves, rng = curves_of(data, task), random.Random(12345)
     finals, seconds = [], []
     for _ in range(RANDOM):
-        configuration = drawn(curves.space, rng)
+        configuration = at_random(curves.space, rng)
         finals.append(max(curves.at(configuration, epoch)[0] for epoch in range(1, curves.max_epochs + 1)))
         seconds.append(curves.at(configuration, curves.max_epochs)[1])
     return Scale(max(finals), statistics.median(finals), statistics.mean(seconds))
-
-
-def drawn(space: Sequence[Hyperparameter], rng: random.Random) -> Configuration:
-    """A configuration at random, numbers on their scale."""
-    found: Configuration = {}
-    for one in space:
-        if one.is_active(found):
-            allowed = one.allowed
-            if isinstance(allowed, Choices):
-                found[one.name] = rng.choice(allowed.values)
-            else:
-                share = rng.random()
-                is_log = allowed.scale == "log"
-                low, high = allowed.low, allowed.high
-                value = low * (high / low) ** share if is_log else low + (high - low) * share
-                found[one.name] = round(value) if allowed.whole else value
-    return found
 
 
 def simulated(job: tuple[str, Path, str, int, argparse.Namespace]) -> dict[str, Any]:

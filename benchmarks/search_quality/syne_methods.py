@@ -107,12 +107,14 @@ def _scheduler(
     return create
 
 
+# As they are they fit their Gaussian process anew for each proposal, which takes minutes a study.
+SPARING = {"opt_skip_init_length": 20, "opt_skip_period": 20, "opt_nstarts": 1}
 METHODS = {
     "Syne Tune ASHA": _scheduler(baselines.ASHA, type="stopping"),
     "Syne Tune ASHA, promoting": _scheduler(baselines.ASHA, type="promotion"),
     "Syne Tune PASHA": _scheduler(baselines.PASHA),
     "Syne Tune Hyperband": _scheduler(baselines.SyncHyperband, limit="max_resource_level"),
     "Syne Tune BOHB": _scheduler(baselines.BOHB, type="stopping"),
-    "Syne Tune MOBSTER": _scheduler(baselines.MOBSTER, type="stopping"),
-    "Syne Tune HyperTune": _scheduler(baselines.HyperTune, type="stopping", brackets=4),
+    "Syne Tune MOBSTER": _scheduler(baselines.MOBSTER, type="stopping", search_options=SPARING),
+    "Syne Tune HyperTune": _scheduler(baselines.HyperTune, type="stopping", brackets=4, search_options=SPARING),
 }

@@ -1,6 +1,7 @@
 """What became of a trial is what Optuna is told."""
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,27 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search_spaces.declaration import read
+from tuner.deadline import Deadline
+from tuner.proposals import Proposer
 from tuner.searcher import StudySearcher, create_study
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> optuna.Study:
-    return create_study(tmp_path / "study.journal", "my-run", seed=0)
+    return create_study(tmp_path / "study.journal", "my-run")
 
 
 def searcher(study: optuna.Study, concurrency: int = 2, **options: Any) -> StudySearcher:
     hp = keras_tuner.HyperParameters()
-    hp.Int("x", 0, 9)
-    first, trials = options.get("first", []), options.get("trials", 20)
-    return StudySearcher(study, read(hp), first, max_epochs=3, concurrency=concurrency, trials=trials)
+    hp.Int("x", 0, options.get("high", 999))
+    space, first, trials = read(hp), options.get("first", []), options.get("trials", 20)
+    proposer = Proposer(space, rungs=(1, 3), seed=options.get("seed", 0))
+    deadline = Deadline(space, 1, options.get("seconds"), workers=0, clock=options.get("clock", time.monotonic))
+    return StudySearcher(study, space, proposer, deadline, first, max_epochs=3, concurrency=concurrency, trials=trials)
 
 
 def result(epoch: int, accuracy: float) -> dict[str, Any]:
-    return {"epoch": epoch, "val_accuracy": accuracy}
+    return {"epoch": epoch, "val_accuracy": accuracy, "time_total_s": 10.0 * epoch}
 
 
 def test_a_finished_trial_is_complete_with_its_best_epoch(study: optuna.Study) -> None:
@@ -101,20 +106,52 @@ def test_the_study_is_stored_under_the_runs_name(study: optuna.Study, tmp_path: 
     assert len(optuna.load_study(study_name="my-run", storage=storage).trials) == 1
 
 
+def proposed(journal: Path, seed: int, trials: int = 30) -> list[int]:
+    """What one worker is given when the highest number is best."""
+    journal.parent.mkdir()
+    one = searcher(create_study(journal, "s"), concurrency=1, seed=seed, trials=trials)
+    values = []
+    for number in range(trials):
+        suggestion = one.suggest(str(number))
+        assert suggestion is not None
+        values.append(suggestion["configuration"]["x"])
+        one.on_trial_complete(str(number), result(3, values[-1] / 999))
+    return values
+
+
 def test_a_seed_repeats_the_proposals(tmp_path: Path) -> None:
-    runs = []
-    for folder in "ab":
-        (tmp_path / folder).mkdir()
-        one = searcher(create_study(tmp_path / folder / "study.journal", "s", seed=5), concurrency=1)
-        values = []
-        for number in range(15):
-            suggestion = one.suggest(str(number))
-            assert suggestion is not None
-            values.append(suggestion["configuration"]["x"])
-            one.on_trial_complete(str(number), result(3, values[-1] / 10))
-        runs.append(values)
-    assert runs[0] == runs[1]
-    assert sum(runs[0][10:]) > sum(runs[0][:10]) / 2  # after its random start it leans towards what scored high
+    first, again, other = (proposed(tmp_path / str(run) / "journal", seed) for run, seed in enumerate([5, 5, 6]))
+    assert first == again
+    assert first != other
+    assert sum(first[15:]) > 1.3 * sum(first[:15])  # after its random start it leans towards what scored high
+
+
+def test_no_configuration_is_tried_twice_and_a_space_can_end(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=1, high=4, first=[{"x": 3}])
+    values = []
+    while (suggestion := one.suggest(str(len(values)))) not in (None, Searcher.FINISHED):
+        assert isinstance(suggestion, dict)
+        values.append(suggestion["configuration"]["x"])
+        one.on_trial_complete(str(len(values) - 1), result(3, 0.5))
+    assert sorted(values) == [0, 1, 2, 3, 4]
+    assert one.ended_early == "all 5 configurations that were found in this space have been tried"
+
+
+def test_no_trial_begins_that_cannot_reach_its_first_rung(study: optuna.Study) -> None:
+    now = [0.0]
+    one = searcher(study, concurrency=1, seconds=100.0, clock=lambda: now[0], first=[{"x": 1}] * 9)
+    for number in range(9):  # each takes 10 s to its first rung
+        assert one.suggest(str(number)) is not None
+        one.on_trial_result(str(number), result(1, 0.5))
+        now[0] += 10.0
+        one.on_trial_complete(str(number), result(1, 0.5))
+    now[0] = 85.0
+    assert isinstance(one.suggest("there is time"), dict)
+    one.on_trial_complete("there is time", result(1, 0.5))
+    now[0] = 95.0
+    assert one.suggest("too late") == Searcher.FINISHED
+    assert one.ended_early == "no other trial would have reached its first rung in the time that was left"
+    assert len(study.trials) == 10
 
 
 def test_a_trial_that_ran_out_of_memory_is_tried_again_alone_at_the_end(study: optuna.Study) -> None:

@@ -1,0 +1,113 @@
+"""Trials with one score each, as Optuna's TPE sees them."""
+
+import warnings
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import TrialState, create_trial
+
+from search_spaces.configuration import Configuration
+from tuner.suggestion import Suggestions
+
+MOST = 200
+"""Trials that TPE is fitted on: with more, a proposal takes longer and is no better."""
+BEST = 50
+"""How many of them are the best ones; the others are the latest. TPE models at most 25 as good."""
+
+
+@dataclass
+class _Scored:
+    configuration: Configuration
+    score: float | None = None
+    """None while it runs."""
+
+
+class RungView:
+    """A study within the study: what all trials scored at one rung.
+
+    Of a trial that runs TPE knows that it is being tried, and looks elsewhere (its "constant liar").
+    """
+
+    def __init__(self, suggestions: Suggestions) -> None:
+        self._suggestions = suggestions
+        self._trials: dict[int, _Scored] = {}
+        self._study, self._storage = _empty()
+        self._results = 0
+        self._running: dict[int, int] = {}
+        """Of each trial that runs, its identity in that storage."""
+
+    @property
+    def results(self) -> int:
+        """How many trials have a score; those that failed on the way are not counted."""
+        return self._results
+
+    def begin(self, trial: int, configuration: Configuration) -> None:
+        """A trial runs."""
+        self._trials[trial] = _Scored(configuration)
+        self._add(trial)
+
+    def end(self, trial: int, score: float | None) -> None:
+        """A trial that ran has its score here, a negative one if it failed, or will never have one (None)."""
+        identity = self._running.pop(trial)
+        if score is None:
+            del self._trials[trial]
+            self._storage.set_trial_state_values(identity, TrialState.FAIL)
+            return
+        self._trials[trial].score = score
+        self._results += score >= 0
+        self._storage.set_trial_state_values(identity, TrialState.COMPLETE, [score])
+        if len(self._trials) - len(self._running) > 2 * MOST:
+            self._forget()
+
+    def propose(self, seed: int) -> Configuration:
+        """What TPE would try next."""
+        self._study.sampler = _tpe(seed)
+        trial = self._study.ask()
+        configuration = self._suggestions.suggest(trial)
+        self._storage.set_trial_state_values(
+            trial._trial_id, TrialState.FAIL
+        )  # whether it is tried is not decided here
+        return configuration
+
+    def best(self, count: int) -> list[Configuration]:
+        """The configurations of the highest scores, the highest first."""
+        return [self._trials[trial].configuration for trial in self._ranked()[:count]]
+
+    def _ranked(self) -> list[int]:
+        scores = {number: trial.score for number, trial in self._trials.items() if trial.score is not None}
+        return sorted(scores, key=lambda number: -scores[number])
+
+    def _forget(self) -> None:
+        """Keep the best and the latest."""
+        ranked = self._ranked()
+        kept = {*ranked[:BEST], *sorted(ranked)[BEST - MOST :], *self._running}
+        self._trials = {number: trial for number, trial in self._trials.items() if number in kept}
+        self._study, self._storage = _empty()
+        self._running = {}
+        for number in self._trials:
+            self._add(number)
+
+    def _add(self, number: int) -> None:
+        trial, score = self._suggestions.trial(self._trials[number].configuration), self._trials[number].score
+        template = create_trial(
+            state=TrialState.RUNNING if score is None else TrialState.COMPLETE,
+            params=trial.params,
+            distributions=trial.distributions,
+            value=score,
+        )
+        identity = self._storage.create_new_trial(self._study._study_id, template)
+        if score is None:
+            self._running[number] = identity
+
+
+def _empty() -> tuple[optuna.Study, optuna.storages.InMemoryStorage]:
+    """The storage is told directly: a study tells of each trial in the log."""
+    storage = optuna.storages.InMemoryStorage()
+    return optuna.create_study(storage=storage, direction="maximize"), storage
+
+
+def _tpe(seed: int) -> optuna.samplers.TPESampler:
+    """As conditional spaces need it (`group`)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group`, since Optuna 2.8
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
