@@ -6,7 +6,9 @@ import pandas as pd
 
 from results.records import TrialRecord, TrialState
 
-MEASURES = ("rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters")
+MEASURES = (
+    "rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters", "size_mb", "latency_ms",
+)  # fmt: skip
 
 
 def leaderboard(trials: Sequence[TrialRecord], hyperparameters: Sequence[str]) -> pd.DataFrame:
@@ -27,11 +29,12 @@ def hyperparameter_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def failures(trials: Sequence[TrialRecord]) -> dict[str, list[int]]:
-    """The numbers of the trials that failed, by reason, the most frequent reason first."""
+    """The numbers of the trials that failed or were infeasible, by "failed: reason", the most frequent first."""
     found: dict[str, list[int]] = {}
     for trial in trials:
-        if trial.state is TrialState.FAILED:
-            found.setdefault(trial.reason or "no reason was recorded", []).append(trial.trial)
+        if trial.state in (TrialState.FAILED, TrialState.INFEASIBLE):
+            reason = f"{trial.state.lower()}: {trial.reason or 'no reason was recorded'}"
+            found.setdefault(reason, []).append(trial.trial)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
@@ -54,5 +57,7 @@ def _row(rank: int, trial: TrialRecord, hyperparameters: Sequence[str]) -> dict[
         "epochs": len(trial.epochs),
         "seconds": round(trial.seconds, 2),
         "parameters": trial.parameters,
+        "size_mb": None if trial.file_bytes is None else round(trial.file_bytes / 1e6, 3),
+        "latency_ms": None if trial.latency is None else round(trial.latency, 3),
     }
     return measures | {_column(name): trial.configuration.get(name) for name in hyperparameters}

@@ -23,6 +23,8 @@ class TrialState(StrEnum):
     DONE = "DONE"
     """Trained for all its epochs."""
     FAILED = "FAILED"
+    INFEASIBLE = "INFEASIBLE"
+    """Not trained, because its model is beyond a limit of the study."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,14 @@ class TrialRecord:
     seconds: float = 0.0
     epochs: tuple[EpochRecord, ...] = ()
     parameters: int | None = None
+    file_bytes: int | None = None
+    """Of its weights as they are saved."""
+    latency: float | None = None
+    """Milliseconds for one image alone, on the machine that trained it."""
     features: float | None = None
     """Seconds to find or compute what its frozen layers put out; None when it trained without that."""
     reason: str | None = None
-    """Why it failed."""
+    """Why it failed, or beyond which limit it is."""
 
     @property
     def best_epoch(self) -> EpochRecord | None:

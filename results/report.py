@@ -21,7 +21,13 @@ from results.whole_file import write_text
 from results.wording import TITLES, cell, counted, duration, next_commands, percent, stored_features
 from search_spaces.configuration import shown
 
-ENDINGS = {"DONE": "done", "STOPPED": "stopped early", "RUNNING": "still running", "FAILED": "failed"}
+ENDINGS = {
+    "DONE": "done",
+    "STOPPED": "stopped early",
+    "RUNNING": "still running",
+    "FAILED": "failed",
+    "INFEASIBLE": "infeasible",
+}
 
 
 def write_report(paths: RunPaths) -> None:

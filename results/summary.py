@@ -40,10 +40,11 @@ def print_summary(paths: RunPaths) -> None:
 
 def _measures(top: pd.DataFrame) -> Padding:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in MEASURES:
+    shown = [name for name in MEASURES if name != "size_mb"]  # all of them are too wide for a terminal
+    for name in shown:
         table.add_column(TITLES.get(name, name), justify="left" if name == "state" else "right")
-    for values in zip(*(top[name] for name in MEASURES), strict=True):
-        table.add_row(*map(cell, MEASURES, values))
+    for values in zip(*(top[name] for name in shown), strict=True):
+        table.add_row(*map(cell, shown, values))
     return Padding(table, (1, 0))
 
 
@@ -61,5 +62,5 @@ def _configurations(top: pd.DataFrame, trials: Sequence[TrialRecord]) -> Table:
 def _print_nothing_ranked(console: Console, paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
     console.print(f"Nothing to rank: none of {counted(len(trials), 'trial')} finished an epoch.")
     for reason, numbers in failures(trials).items():
-        console.print(f"  {counted(len(numbers), 'trial')} failed: {reason}")
+        console.print(f"  {counted(len(numbers), 'trial')} {reason}")
     console.print(f"See {from_here(paths.log)}", soft_wrap=True)

@@ -30,7 +30,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-TITLES = {"val_accuracy": "val accuracy", "best_epoch": "best epoch"}
+TITLES = {"val_accuracy": "val accuracy", "best_epoch": "best epoch", "size_mb": "MB", "latency_ms": "ms/image"}
 """Of the leaderboard's columns that are not titled by their names."""
 
 
@@ -45,6 +45,8 @@ def cell(column: str, value: Any) -> str:
             return percent(value)
         case "seconds":
             return f"{value:.1f}"
+        case "size_mb" | "latency_ms":
+            return f"{value:.1f}" if value >= 1 else shown(value)
         case "parameters":
             return f"{value:,}"
         case _:

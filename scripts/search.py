@@ -25,9 +25,7 @@ def main(
     data: A[
         str, Option(help="cifar10, digits, or a folder with a subfolder a class (or train/, val/, test/ of such).")
     ] = "cifar10",
-    image_size: A[
-        int | None, Option(help="Side in pixels. Default: their own if all are alike squares, else 96.")
-    ] = None,
+    image_size: A[int | None, Option(help="Side in pixels. Default: their own if all are alike, else 96.")] = None,
     strict: A[bool, Option("--strict", help="An image that does not decode is an error, not skipped.")] = False,
     weights: A[str, Option(help="imagenet, none, a file, or a folder of <backbone>.weights.h5.")] = "imagenet",
     backbones: A[str | None, Option(help="Those that finetune may choose: A,B. Default: all that can be had.")] = None,
@@ -39,9 +37,10 @@ def main(
         bool, Option("--list-recipes", callback=print_recipes, is_eager=True, help="Show the known systems and end.")
     ] = False,
     configs: A[Path | None, Option(help="JSON list of configurations to try first; they count among --trials.")] = None,
-    fix: A[
-        list[str] | None, Option(metavar="NAME=VALUE", help="Keep a hyperparameter at one value; may be repeated.")
-    ] = None,
+    fix: A[list[str] | None, Option(metavar="NAME=VALUE", help="Keep a hyperparameter there; repeatable.")] = None,
+    warm_start: A[str, Option(help="Finished runs of the same space and images to learn from: RUN,RUN.")] = "",
+    max_parameters: A[int | None, Option(help="Train no model that has more.")] = None,
+    max_latency: A[float | None, Option(help="Train no model that takes more milliseconds for an image.")] = None,
     scheduler: A[str, Option(help="asha stops weak trials early; none trains all to the end.")] = "asha",
     grace_epochs: A[int, Option(help="Epochs before ASHA may stop a trial: its first rung.")] = 1,
     reduction_factor: A[float, Option(help="ASHA lets about one in this many go on from each rung.")] = 3.0,
@@ -67,7 +66,7 @@ def main(
         from tuner.config import StudyConfig, names, seconds, settings
         from tuner.study import run_study
 
-        options |= {"recipes": names(recipes), "fix": settings(fix or ())}
+        options |= {"recipes": names(recipes), "fix": settings(fix or ()), "warm_start": names(warm_start)}
         options["backbones"] = None if backbones is None else names(backbones)
         options["time_budget"] = None if time_budget is None else seconds(time_budget)
         print_summary(run_study(StudyConfig(**options)))

@@ -41,6 +41,11 @@ class StudyConfig:
     recipes: tuple[str, ...] = ()
     configs: Path | None = None
     fix: Mapping[str, Value] = field(default_factory=dict)
+    warm_start: tuple[str, ...] = ()
+    """Runs: folders, or names in `storage`."""
+    max_parameters: int | None = None
+    max_latency: float | None = None
+    """Milliseconds for one image alone."""
     scheduler: str = "asha"
     grace_epochs: int = 1
     reduction_factor: float = 3.0
@@ -67,16 +72,25 @@ class StudyConfig:
             "max_epochs": 1,
             "grace_epochs": 1,
             "concurrency": 1,
+            "max_parameters": 1,
             "seed": 0,
             "views": 0,
         }
         for option, least in at_least.items():
             value = getattr(self, option)
             _require(value is None or value >= least, option, value, f"must be at least {least}")
-        for option in ("cpus_per_trial", "gpus_per_trial", "time_budget", "reduction_factor", "feature_store_gb"):
+        floats = (
+            "cpus_per_trial",
+            "gpus_per_trial",
+            "time_budget",
+            "reduction_factor",
+            "feature_store_gb",
+            "max_latency",
+        )
+        for option in floats:
             value = getattr(self, option)
             _require(value is None or math.isfinite(value), option, value, "must be finite")
-        for option in ("cpus_per_trial", "time_budget"):
+        for option in ("cpus_per_trial", "time_budget", "max_latency"):
             value = getattr(self, option)
             _require(value is None or value > 0, option, value, "must be more than 0")
         gigabytes = self.feature_store_gb

@@ -5,5 +5,18 @@ class TrialFailure(Exception):
     """This trial cannot go on; the message is the reason that the leaderboard and the report show."""
 
 
+class Infeasible(Exception):
+    """Its model is beyond a limit of the study, so it is not trained.
+
+    Args:
+        rule: which one, in words; the same for all that it holds for.
+        measured: what is known of the model.
+    """
+
+    def __init__(self, rule: str, measured: dict[str, float]) -> None:
+        super().__init__(rule)
+        self.measured = measured
+
+
 class OutOfMemory(TrialFailure):
     """It needed more memory than there was; with less beside it, it might do."""

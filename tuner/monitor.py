@@ -76,11 +76,18 @@ class Monitor:
         return max(scored, key=lambda trial: (_accuracy(trial), -trial.trial), default=None)
 
     def _ended(self) -> int:
-        return sum(trial.state is not TrialState.RUNNING for trial in self._trials.values())
+        return sum(
+            trial.state not in (TrialState.RUNNING, TrialState.INFEASIBLE)  # these do not count among --trials
+            for trial in self._trials.values()
+        )
 
     def _summary(self) -> str:
         counts = Counter(trial.state for trial in self._trials.values())
-        text = ", ".join(f"{counts[state]} {state.lower()}" for state in TrialState)
+        text = ", ".join(
+            f"{counts[state]} {state.lower()}"
+            for state in TrialState
+            if counts[state] or state is not TrialState.INFEASIBLE
+        )
         left = self._seconds_left()
         return f"{text}; {self._ended()} of {self._config.trials} ended" + (
             f", about {duration(left)} left" if left else ""
@@ -134,6 +141,6 @@ def _percent(trial: TrialRecord) -> str:
 
 
 def _ending(trial: TrialRecord) -> str:
-    if trial.state is TrialState.FAILED:
-        return f"failed: {trial.reason}"
+    if trial.reason:
+        return f"{trial.state.lower()}: {trial.reason}"
     return f"{trial.state.lower()} after {counted(len(trial.epochs), 'epoch')}, best {_percent(trial) or 'none'}"

@@ -56,6 +56,9 @@ class Recorder(tune.Callback):
         if result.get("again"):
             self._set(dataclasses.replace(record, reason=result["failure"]))
             self._on_note(f"Note: trial {record.trial} ran {result['failure']}; it is tried again alone, at the end")
+        elif "infeasible" in result:
+            self._set(dataclasses.replace(record, **_footprint(result)))
+            self._end(self.trials[record.trial], TrialState.INFEASIBLE, result["infeasible"])
         elif "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])
         elif not result.get("ended"):
@@ -92,7 +95,7 @@ class Recorder(tune.Callback):
         names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
         epoch = EpochRecord(**{name: result[name] for name in names}, ended=self.clock)
         epochs, seconds = (*record.epochs, epoch), self.clock - record.started
-        measured = {"parameters": result["parameters"], "features": result.get("features")}
+        measured = _footprint(result) | {"features": result.get("features")}
         self._set(dataclasses.replace(record, epochs=epochs, seconds=seconds, **measured))
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
@@ -104,6 +107,10 @@ class Recorder(tune.Callback):
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, record)
         self._on_change(record)
+
+
+def _footprint(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: result.get(name) for name in ("parameters", "file_bytes", "latency")}
 
 
 def _last_words(trial: Trial) -> str:

@@ -26,6 +26,7 @@ from tuner.config import StudyConfig
 from tuner.datasets import ImageData
 from tuner.deadline import Deadline
 from tuner.first_trials import first_configurations
+from tuner.limits import Limits
 from tuner.monitor import Monitor
 from tuner.packing import TRIED, configurations, measure, slots
 from tuner.precision import dtype_policy, measured_here
@@ -67,7 +68,7 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     )
     settings = TrialSettings(
         preparation.spec, config.seed, config.max_epochs, dtype_policy(precision), resources, config.paths.best,
-        config.feature_store, config.feature_store_gb, config.views,
+        config.feature_store, config.feature_store_gb, config.views, Limits(config.max_parameters, config.max_latency),
     )  # fmt: skip
     _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)
     if searcher.ended_early:

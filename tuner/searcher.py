@@ -24,6 +24,10 @@ def create_study(journal: Path, name: str) -> optuna.Study:
     return optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction="maximize")
 
 
+MOST_INFEASIBLE = 50
+"""Trials in a row whose models are beyond a limit, after which the study ends."""
+
+
 class StudySearcher(Searcher):
     """Suggests `trials` configurations, at most `concurrency` at a time so that none is chosen before its slot is free.
 
@@ -31,7 +35,7 @@ class StudySearcher(Searcher):
 
     A trial that trained to the end, or ended by itself, is COMPLETE with its best validation accuracy, one that the
     scheduler stopped is PRUNED, one that failed is FAIL with the reason as a user attribute; each epoch is an
-    intermediate value.
+    intermediate value. One that was infeasible is FAIL too, and does not count among `trials`.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class StudySearcher(Searcher):
         self._max_epochs = max_epochs
         self._concurrency = concurrency
         self._to_suggest = trials
+        self._infeasible = 0
         self._again: list[optuna.Trial] = []
         self._running: dict[str, optuna.Trial] = {}
         self._accuracies: dict[str, dict[int, float]] = {}
@@ -101,7 +106,7 @@ class StudySearcher(Searcher):
         return proposed
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if trial_id not in self._running or "failure" in result:
+        if trial_id not in self._running or "epoch" not in result:
             return
         epoch: int = result["epoch"]
         if epoch in self._accuracies[trial_id]:
@@ -115,7 +120,7 @@ class StudySearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if trial_id not in self._running:
             return
-        if result and not error and "failure" not in result:
+        if result and not error:
             self.on_trial_result(trial_id, result)  # a trial's last result comes to this call alone
         trial = self._running.pop(trial_id)
         accuracies = self._accuracies.pop(trial_id)
@@ -123,7 +128,9 @@ class StudySearcher(Searcher):
             trial.set_user_attr("failure", result["failure"])
             self._again.append(trial)
             return
-        reason = "its worker failed" if error else (result or {}).get("failure")
+        infeasible = (result or {}).get("infeasible")
+        self._count(infeasible)
+        reason = "its worker failed" if error else (result or {}).get("failure", infeasible)
         is_done = bool(accuracies) and (max(accuracies) >= self._max_epochs or bool((result or {}).get("ended")))
         if reason or not accuracies:
             trial.set_user_attr("failure", reason or "ended before its first epoch")
@@ -134,6 +141,14 @@ class StudySearcher(Searcher):
             self._study.tell(trial, state=TrialState.PRUNED)
         # A worker dies of many things; what the trial itself reported is its configuration's fault.
         self._proposer.end(trial.number, is_done, has_failed=bool(reason) and not error)
+
+    def _count(self, infeasible: str | None) -> None:
+        self._infeasible = self._infeasible + 1 if infeasible else 0
+        if infeasible:
+            self._to_suggest += 1
+        if self._infeasible == MOST_INFEASIBLE:
+            self.ended_early = f"{MOST_INFEASIBLE} configurations in a row had {infeasible}"
+            self._to_suggest = 0
 
     def close(self) -> None:
         """Tell Optuna of trials that were cut off when the study ended, so that none stays RUNNING."""

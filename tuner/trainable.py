@@ -17,13 +17,15 @@ from ray import tune
 from results.best_models import BestModels
 from search_spaces.registry import SpaceSpec
 from tuner.datasets import ImageData
-from tuner.errors import OutOfMemory, TrialFailure
+from tuner.errors import Infeasible, OutOfMemory, TrialFailure
+from tuner.limits import Limits
 from tuner.resources import TrialResources, clear_process, prepare_process
 
 if TYPE_CHECKING:
     import keras_tuner
 
     from tuner.features import Features
+    from tuner.footprint import Footprints
     from tuner.traced import TracedModels
     from tuner.training import Training
 
@@ -45,15 +47,17 @@ class TrialSettings:
     feature_store: Path
     feature_store_gb: float
     views: int
+    limits: Limits
 
 
 class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
 
-    A result has "epoch", the training's metrics, "parameters" and, where frozen layers are computed once, "features",
-    the seconds to find or compute them so far; or, when the trial has failed, "failure" with the reason, and "again" if
-    it ran out of memory on a GPU that it shared: then it is worth another try, alone, for which its config says
-    "alone". A trial that ended before its last epoch, of its own accord, repeats its last result with "ended". "note",
+    A result has "epoch", the training's metrics, "parameters", "file_bytes" and "latency" of its model (`Footprints`)
+    and, where frozen layers are computed once, "features", the seconds to find or compute them so far; or, when the
+    trial has failed, "failure" with the reason, and "again" if it ran out of memory on a GPU that it shared: then it is
+    worth another try, alone, for which its config says "alone"; or "infeasible" with the limit that its model is
+    beyond. A trial that ended before its last epoch, of its own accord, repeats its last result with "ended". "note",
     where there is one, is something that the user should know of the worker.
     """
 
@@ -71,6 +75,8 @@ class WarmTrial(tune.Trainable):
         self._features: Features | None = None
         self._traced: TracedModels | None = None
         self._training: Training | None = None
+        self._footprints: Footprints | None = None
+        self._footprint: dict[str, float] = {}
         self._trials = 1
         self._result: dict[str, Any] | None = None
 
@@ -93,11 +99,14 @@ class WarmTrial(tune.Trainable):
         try:
             if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
                 self._training = self._begin()
+                self._footprint = self._measured(self._training)
             epoch = self._training.run_epoch()
             if epoch is None:
                 return self._ended()
-            epoch |= self._of_features()
+            epoch |= self._footprint | self._of_features()
             BestModels(self._settings.best).offer(self.config["trial"], epoch, self._training.save_model)
+        except Infeasible as infeasible:
+            return {"infeasible": str(infeasible), "val_accuracy": math.nan, "done": True} | infeasible.measured
         except TrialFailure as failure:
             shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
@@ -138,6 +147,13 @@ class WarmTrial(tune.Trainable):
             settings.views,
             self._traced,
         )
+
+    def _measured(self, training: Training) -> dict[str, float]:
+        if self._footprints is None:
+            from tuner.footprint import Footprints
+
+            self._footprints = Footprints(self._data.validation_images[:1], self._settings.limits)
+        return training.measure(self._footprints.of)
 
     def _warm_up(self) -> keras_tuner.HyperModel:
         prepare_process(self._settings.resources)

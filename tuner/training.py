@@ -14,7 +14,7 @@ import keras_tuner
 from search_spaces.hyperparameter import Value
 from search_spaces.space import VALIDATION_BATCH, populated, targets
 from tuner.datasets import ImageData
-from tuner.errors import OutOfMemory, TrialFailure
+from tuner.errors import Infeasible, OutOfMemory, TrialFailure
 from tuner.features import Features
 from tuner.fitting import Fitting
 from tuner.lockstep import Lockstep
@@ -67,7 +67,7 @@ class Training:
             self._steps.next()
 
     def run_epoch(self) -> dict[str, float] | None:
-        """Train for one more epoch and validate: "epoch", "parameters", `METRICS` and "seconds".
+        """Train for one more epoch and validate: "epoch", `METRICS` and "seconds".
 
         None when there is no further one: all are done, or the space's `fit` ended before.
 
@@ -88,7 +88,16 @@ class Training:
         if missing:
             raise TrialFailure(f"the model reports no {', '.join(missing)}: compile it with metrics=['accuracy']")
         seconds = time.monotonic() - began
-        return {"epoch": self.epoch, "parameters": self.model.count_params(), "seconds": seconds, **metrics}
+        return {"epoch": self.epoch, "seconds": seconds, **metrics}
+
+    def measure(self, measure: Callable[[keras.Model], dict[str, float]]) -> dict[str, float]:
+        """What `measure` says of the model, before it is trained.
+
+        Raises:
+            TrialFailure: the model cannot compute.
+        """
+        with _failures("the model cannot be used"):
+            return measure(self.model)
 
     def save_model(self, path: Path) -> None:
         """Write the model as .keras, for inference: without optimizer, loss or any of this project's code.
@@ -168,7 +177,7 @@ def _failures(what: str) -> Iterator[None]:
     """Turn whatever the model or the library raises into a TrialFailure; the traceback goes to the log."""
     try:
         yield
-    except TrialFailure:
+    except (TrialFailure, Infeasible):
         raise
     except Exception as error:
         traceback.print_exc()

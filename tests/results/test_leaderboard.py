@@ -19,6 +19,7 @@ def test_columns_are_the_measures_then_the_hyperparameters_as_declared(tmp_path:
     [row] = rows_of(tmp_path / "run", [a_trial(0, [0.5])])
     assert list(row) == [
         *("rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters"),
+        *("size_mb", "latency_ms"),
         *("optimizer", "learning_rate", "momentum", "units"),
     ]
 
@@ -34,6 +35,8 @@ def test_a_row_holds_the_best_epoch_and_the_configuration(tmp_path: Path) -> Non
         "epochs": "3",
         "seconds": "3.75",
         "parameters": "12345",
+        "size_mb": "0.049",
+        "latency_ms": "1.25",
         "optimizer": "adam",
         "learning_rate": "0.00123",
         "momentum": "",

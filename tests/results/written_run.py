@@ -31,6 +31,8 @@ def a_trial(
         seconds=1.25 * len(epochs),
         epochs=epochs,
         parameters=12345 if epochs else None,
+        file_bytes=49380 if epochs else None,
+        latency=1.25 if epochs else None,
         reason=reason,
     )
 

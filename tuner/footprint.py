@@ -1,0 +1,87 @@
+"""What a model costs where it is used: how many parameters, how long a file, how long an image takes."""
+
+import json
+import statistics
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from tuner.limits import Limits
+
+CALLS = 7
+"""Of which the median counts, after one that traces."""
+IRRELEVANT = ("trainable", "rate", "seed", "build_config", "kernel_initializer", "kernel_regularizer")
+"""Settings of layers that change nothing about what an inference computes."""
+
+
+class Footprints:
+    """Measures models, each architecture once: trials that differ in rates only are not timed again.
+
+    Args:
+        image: one, as trials get them: (1, height, width, channels).
+    """
+
+    def __init__(self, image: np.ndarray, limits: Limits) -> None:
+        self._image = image
+        self._limits = limits
+        self._latencies: dict[str, float] = {}
+
+    def of(self, model: keras.Model) -> dict[str, float]:
+        """ "parameters", "file_bytes" of its weights as they are saved, and "latency".
+
+        The latency is of one image alone, in milliseconds, as `model.predict_on_batch` has it on this machine with the
+        threads or the GPU of a trial, while others may run beside it.
+
+        Raises:
+            Infeasible: it is beyond a limit.
+        """
+        found: dict[str, float] = {"parameters": model.count_params()}
+        self._limits.check(found)
+        found["file_bytes"] = sum(int(np.prod(weight.shape)) * _bytes(weight.dtype) for weight in model.weights)
+        found["latency"] = self._latency(model)
+        self._limits.check(found)
+        return found
+
+    def _latency(self, model: keras.Model) -> float:
+        architecture = _architecture(model)
+        known = self._latencies.get(architecture) if architecture else None
+        if known is not None:
+            return known
+        latency = _measured(model, self._image)
+        if architecture:
+            self._latencies[architecture] = latency
+        return latency
+
+
+def _measured(model: keras.Model, image: np.ndarray) -> float:
+    model.predict_on_batch(image)
+    seconds = []
+    for _ in range(CALLS):
+        began = time.perf_counter()
+        model.predict_on_batch(image)
+        seconds.append(time.perf_counter() - began)
+    model.predict_function = None  # it would keep its graph
+    return 1000 * statistics.median(seconds)
+
+
+def _bytes(dtype: str) -> int:
+    return np.dtype(np.float16 if dtype == "bfloat16" else dtype).itemsize
+
+
+def _architecture(model: keras.Model) -> str | None:
+    """What decides the time of an inference; None for a model that cannot say."""
+    try:
+        return json.dumps(_without_rates(model.get_config()), sort_keys=True, default=repr)
+    except NotImplementedError:  # a user's subclass without get_config
+        return None
+
+
+def _without_rates(config: Any) -> Any:
+    if isinstance(config, Mapping):
+        return {key: _without_rates(value) for key, value in config.items() if key not in IRRELEVANT}
+    if isinstance(config, list | tuple):
+        return [_without_rates(value) for value in config]
+    return config
