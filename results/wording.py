@@ -30,7 +30,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-TITLES = {"val_accuracy": "val accuracy", "best_epoch": "best epoch", "size_mb": "MB", "latency_ms": "ms/image"}
+TITLES = {"val_accuracy": "val accuracy", "best_epoch": "best epoch", "size_mb": "MB", "latency_ms": "ms an image"}
 """Of the leaderboard's columns that are not titled by their names."""
 
 

@@ -74,14 +74,17 @@ def _bytes(dtype: str) -> int:
 def _architecture(model: keras.Model) -> str | None:
     """What decides the time of an inference; None for a model that cannot say."""
     try:
-        return json.dumps(_without_rates(model.get_config()), sort_keys=True, default=repr)
+        config = model.get_config()
     except NotImplementedError:  # a user's subclass without get_config
         return None
+    numbers = {layer.name: number for number, layer in enumerate(model._flatten_layers())}
+    return json.dumps(_described(config, numbers), sort_keys=True, default=repr)
 
 
-def _without_rates(config: Any) -> Any:
+def _described(config: Any, numbers: Mapping[str, int]) -> Any:
+    """Without rates, and with numbers for the names of layers, which Keras counts up."""
     if isinstance(config, Mapping):
-        return {key: _without_rates(value) for key, value in config.items() if key not in IRRELEVANT}
+        return {key: _described(value, numbers) for key, value in config.items() if key not in IRRELEVANT}
     if isinstance(config, list | tuple):
-        return [_without_rates(value) for value in config]
-    return config
+        return [_described(value, numbers) for value in config]
+    return numbers.get(config, config) if isinstance(config, str) else config

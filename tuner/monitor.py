@@ -56,6 +56,8 @@ class Monitor:
         if self.console.is_terminal:
             return
         best = self._best()
+        if record.state is TrialState.INFEASIBLE:
+            return  # there may be dozens; the others' lines count them
         if record.state is not TrialState.RUNNING:
             self.say(f"[{duration(self._elapsed())}] trial {record.trial} {_ending(record)} | {self._summary()}")
         elif best is not None and best.trial == record.trial and _accuracy(best) > _accuracy(best_before):

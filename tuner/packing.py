@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from search_spaces.configuration import Configuration, complete
 from search_spaces.hyperparameter import Hyperparameter
 from search_spaces.registry import SpaceSpec
+from tuner.neighbours import at_random
 from tuner.resources import TrialResources, prepare_process
 
 if TYPE_CHECKING:
@@ -44,13 +46,8 @@ def slots(measured: Measured, cpus: float) -> int:
 
 def configurations(space: Sequence[Hyperparameter], seed: int) -> list[Configuration]:
     """The default one and some at random."""
-    import optuna
-
-    from tuner.suggestion import Suggestions
-
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
-    suggestions = Suggestions(space)
-    return [complete(space, {}), *(suggestions.suggest(study.ask()) for _ in range(SAMPLED))]
+    rng = random.Random(seed)
+    return [complete(space, {}), *(at_random(space, rng) for _ in range(SAMPLED))]
 
 
 def measure(

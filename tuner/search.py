@@ -37,6 +37,7 @@ from tuner.resources import TrialResources, share_out
 from tuner.scheduler import create_scheduler, rungs
 from tuner.searcher import StudySearcher, create_study
 from tuner.trainable import TrialSettings, WarmTrial
+from tuner.warm_start import warm_start
 
 PACKAGES = ("thaw-tuner", "ray", "optuna", "keras", "keras-tuner", "tensorflow", "jax", "numpy")
 
@@ -50,6 +51,8 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     resources = _shared_out(config, config.gpus_per_trial)
     hyperparameters = fixed(preparation.hyperparameters, config.fix)
     first = first_configurations(config, hyperparameters, terminal)
+    proposer = Proposer(hyperparameters, rungs(config), config.seed)
+    warm_start(config, hyperparameters, data.record(), proposer, terminal)
     precision = _precision(config, preparation, resources)
     if resources.gpus and config.gpus_per_trial is None:
         policy = dtype_policy(precision)
@@ -59,7 +62,7 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     searcher = StudySearcher(
         create_study(config.paths.journal, config.paths.name),
         hyperparameters,
-        Proposer(hyperparameters, rungs(config), config.seed),
+        proposer,
         Deadline(hyperparameters, rungs(config)[0], config.time_budget, resources.concurrency),
         first,
         config.max_epochs,
@@ -115,7 +118,7 @@ def _run_trials(
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=create_scheduler(config),
-                num_samples=2 * config.trials,  # the searcher ends it; a trial is tried again at most once
+                num_samples=-1,  # the searcher ends it
                 time_budget_s=config.time_budget,
                 reuse_actors=True,
                 trial_name_creator=_name,

@@ -146,8 +146,8 @@ class StudySearcher(Searcher):
         self._infeasible = self._infeasible + 1 if infeasible else 0
         if infeasible:
             self._to_suggest += 1
-        if self._infeasible == MOST_INFEASIBLE:
-            self.ended_early = f"{MOST_INFEASIBLE} configurations in a row had {infeasible}"
+        if self._infeasible >= MOST_INFEASIBLE:
+            self.ended_early = f"{self._infeasible} configurations in a row had models with {infeasible}"
             self._to_suggest = 0
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from search_spaces.task import Task
 from tuner.chatter import redirected
 from tuner.config import StudyConfig, read_configurations
 from tuner.datasets import ImageData, load
+from tuner.earlier_runs import earlier_runs
 from tuner.feature_store import check_folder
 from tuner.preparation import Preparation, Preparer, Request, load_weights
 
@@ -57,6 +58,7 @@ def _check_early(config: StudyConfig) -> None:
         check_names(config.backbones)
         find_weights(config.weights, config.backbones)
     named(config.recipes, config.space)
+    earlier_runs(config)
     if config.configs is not None:
         read_configurations(config.configs)
 

@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 from search_spaces.declaration import read
 from tuner.deadline import Deadline
 from tuner.proposals import Proposer
-from tuner.searcher import StudySearcher, create_study
+from tuner.searcher import MOST_INFEASIBLE, StudySearcher, create_study
 
 
 @pytest.fixture
@@ -152,6 +152,36 @@ def test_no_trial_begins_that_cannot_reach_its_first_rung(study: optuna.Study) -
     assert one.suggest("too late") == Searcher.FINISHED
     assert one.ended_early == "no other trial would have reached its first rung in the time that was left"
     assert len(study.trials) == 10
+
+
+def infeasible() -> dict[str, Any]:
+    return {"infeasible": "more than --max-parameters 100", "val_accuracy": math.nan, "done": True}
+
+
+def test_what_is_infeasible_does_not_count_among_the_trials(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=1, trials=2)
+    ends = [infeasible(), result(3, 0.5), infeasible(), infeasible(), result(3, 0.6)]
+    for number, end in enumerate(ends):
+        assert isinstance(one.suggest(str(number)), dict)
+        one.on_trial_complete(str(number), end)
+    assert one.suggest("more") == Searcher.FINISHED
+    assert [trial.state for trial in study.trials].count(TrialState.COMPLETE) == 2
+    assert study.trials[0].user_attrs["failure"] == "more than --max-parameters 100"
+
+
+def test_a_study_ends_when_nothing_is_feasible(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=3, trials=5)
+    running: list[str] = []
+    for number in range(1000):
+        if isinstance(one.suggest(str(number)), dict):
+            running.append(str(number))
+        elif not running:
+            break
+        if len(running) == 3 or one.ended_early:
+            one.on_trial_complete(running.pop(0), infeasible())
+    assert MOST_INFEASIBLE <= len(study.trials) <= MOST_INFEASIBLE + 2
+    assert one.suggest("more") == Searcher.FINISHED
+    assert one.ended_early == "52 configurations in a row had models with more than --max-parameters 100"
 
 
 def test_a_trial_that_ran_out_of_memory_is_tried_again_alone_at_the_end(study: optuna.Study) -> None:

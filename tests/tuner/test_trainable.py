@@ -18,6 +18,7 @@ from search_spaces.registry import SpaceSpec
 from search_spaces.task import Task
 from tuner import traced
 from tuner.datasets import ImageData
+from tuner.limits import Limits
 from tuner.resources import TrialResources
 from tuner.trainable import TrialSettings, WarmTrial
 
@@ -38,8 +39,9 @@ def worker(two_colours: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     one = WarmTrial.__new__(WarmTrial)  # without Ray's own constructor, which wants a cluster
     one.config = config(0)
     settings = TrialSettings(
-        spec, 0, TASK.max_epochs, "float32", TrialResources(1, 0, 1), tmp_path / "best", tmp_path / "store", 1.0, 0
-    )
+        spec, 0, TASK.max_epochs, "float32", TrialResources(1, 0, 1), tmp_path / "best", tmp_path / "store", 1.0, 0,
+        Limits(parameters=100_000),
+    )  # fmt: skip
     one.setup(one.config, settings, two_colours)
     yield one
     one.cleanup()
@@ -102,7 +104,7 @@ def test_the_graphs_of_older_trials_are_let_go(worker: WarmTrial, monkeypatch: p
         worker.step()
         next_trial(worker, config(trial + 1, filters=16 * (1 + trial % 2)))
         counts.append(sum(type(one).__name__ == "FuncGraph" and "step" in one.name for one in gc.get_objects()))
-    assert counts[2] == counts[-1] > 0
+    assert counts[3] == counts[-1] > 0  # the first two are timed, which leaves graphs to collect
 
 
 def test_a_trial_that_ends_by_itself_repeats_its_last_result(
@@ -115,3 +117,16 @@ def test_a_trial_that_ends_by_itself_repeats_its_last_result(
     first, second = worker.step(), worker.step()
     assert not first["done"]
     assert second == first | {"ended": True, "done": True}
+
+
+def test_a_model_beyond_a_limit_is_not_trained(worker: WarmTrial) -> None:
+    next_trial(worker, config(1, dense_layers=1, dense_units=512, filters=64, pooling="flatten"))
+    assert worker.step() == {
+        "infeasible": "more than --max-parameters 100,000", "val_accuracy": pytest.approx(math.nan, nan_ok=True),
+        "done": True, "parameters": 2_100_738,
+    }  # fmt: skip
+    next_trial(worker, config(2))
+    result = worker.step()
+    assert (result["epoch"], result["done"]) == (1, False)
+    assert 4 * result["parameters"] == result["file_bytes"] < 400_000
+    assert result["latency"] > 0

@@ -1,0 +1,135 @@
+"""What a study learns from earlier runs, and which of them it refuses."""
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.paths import RunPaths
+from results.records import DataRecord, TrialState, read_study, write
+from search_spaces.configuration import Configuration
+from search_spaces.errors import UserError
+from search_spaces.hyperparameter import Choices, Condition, Hyperparameter, Range
+from tests.results.written_run import a_trial, write_run
+from tuner.config import StudyConfig
+from tuner.earlier_runs import earlier_runs
+from tuner.proposals import Proposer
+from tuner.warm_start import warm_start
+
+SPACE = (
+    Hyperparameter("optimizer", Choices(("adam", "sgd")), "adam"),
+    Hyperparameter("learning_rate", Range(1e-4, 1e-1, None, "log"), 1e-2),
+    Hyperparameter("momentum", Range(0.0, 1.0), 0.9, (Condition("optimizer", ("sgd",)),)),
+    Hyperparameter("units", Choices((32, 64)), 64),
+)
+
+
+class Told(Proposer):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(SPACE, (1, 3), seed=0)
+        self.told: list[Any] = []
+
+    def begin(self, trial: int, configuration: Configuration) -> None:
+        super().begin(trial, configuration)
+        self.told.append((trial, configuration["learning_rate"]))
+
+    def report(self, trial: int, epoch: int, accuracy: float) -> None:
+        super().report(trial, epoch, accuracy)
+        self.told.append((trial, epoch, accuracy))
+
+    def end(self, trial: int, is_done: bool = False, has_failed: bool = False) -> None:
+        super().end(trial, is_done, has_failed)
+        self.told.append((trial, "done" if is_done else "failed" if has_failed else "stopped"))
+
+
+def start(tmp_path: Path, max_epochs: int = 2, **options: Any) -> tuple[Told, str]:
+    config = StudyConfig(storage=tmp_path, max_epochs=max_epochs, **options)
+    proposer, terminal = Told(), io.StringIO()
+    data = options and read_study(RunPaths.existing(tmp_path / "one")).data
+    assert isinstance(data, DataRecord)
+    warm_start(config, SPACE, data, proposer, terminal)
+    return proposer, terminal.getvalue()
+
+
+def written(tmp_path: Path, name: str = "one", **changes: Any) -> RunPaths:
+    trials = [
+        a_trial(0, [0.5, 0.6], learning_rate=0.01),
+        a_trial(1, [0.4], TrialState.STOPPED, learning_rate=0.02),
+        a_trial(2, [], TrialState.FAILED, reason="diverged: loss is nan in epoch 1", learning_rate=0.03),
+        a_trial(3, [], TrialState.FAILED, reason="its worker failed: killed", learning_rate=0.04),
+        a_trial(4, [], TrialState.INFEASIBLE, reason="more than --max-parameters 10", learning_rate=0.05),
+        a_trial(5, [0.3], TrialState.RUNNING, learning_rate=0.06),
+        a_trial(6, [0.9, 0.9], learning_rate=5.0),
+        a_trial(7, [0.9, 0.9], depth=3),
+    ]
+    paths = write_run(tmp_path / name, trials)
+    study = dataclasses.replace(read_study(paths), options={"max_epochs": 2})
+    write(paths.study, dataclasses.replace(study, data=dataclasses.replace(study.data, **changes)))
+    return paths
+
+
+def test_usable_trials_are_known_and_the_others_counted(tmp_path: Path) -> None:
+    written(tmp_path)
+    proposer, said = start(tmp_path, warm_start=("one",))
+    assert proposer.told == [
+        (-1, 0.01), (-1, 1, 0.5), (-1, 2, 0.6), (-1, "done"),
+        (-2, 0.02), (-2, 1, 0.4), (-2, "stopped"),
+        (-3, 0.03), (-3, "failed"),
+        (-4, 0.04), (-4, "stopped"),
+    ]  # fmt: skip
+    assert said == "Warm start: 4 trials of one known; 2 others of another space or outside this one's ranges\n"
+
+
+def test_what_was_done_there_is_not_done_where_trials_last_longer(tmp_path: Path) -> None:
+    written(tmp_path)
+    assert (-1, "stopped") in start(tmp_path, max_epochs=3, warm_start=("one",))[0].told
+
+
+def test_several_runs_by_name_or_folder(tmp_path: Path) -> None:
+    written(tmp_path)
+    written(tmp_path / "elsewhere", "two", fingerprint="another")
+    proposer, said = start(tmp_path, warm_start=("one", str(tmp_path / "elsewhere" / "two")))
+    assert {entry[0] for entry in proposer.told} == set(range(-8, 0))
+    assert said.splitlines()[1] == (
+        "Warm start: 4 trials of two known, trained on other images or another split of them; "
+        "2 others of another space or outside this one's ranges"
+    )
+
+
+def test_what_is_known_is_not_proposed_again(tmp_path: Path) -> None:
+    space = (Hyperparameter("units", Choices((32, 64)), 64),)
+    proposer = Proposer(space, (1,), seed=0)
+    paths = write_run(tmp_path / "one", [dataclasses.replace(a_trial(0, [0.5]), configuration={"units": 64})])
+    study = dataclasses.replace(read_study(paths), options={"max_epochs": 1})
+    write(paths.study, study)
+    config = StudyConfig(storage=tmp_path, max_epochs=1, warm_start=("one",))
+    warm_start(config, space, study.data, proposer, io.StringIO())
+    assert proposer.propose(0) == {"units": 32}
+
+
+def test_images_of_other_classes_are_refused(tmp_path: Path) -> None:
+    written(tmp_path)
+    written(tmp_path, "two", class_names=("boat", "car"))
+    with pytest.raises(UserError, match=r"^--warm-start two: it was trained on images of other classes"):
+        start(tmp_path, warm_start=("two",))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda paths: paths.study.write_text('{"name": "o'), r"^--warm-start one: .*study\.json is not a StudyRecord"),
+        (lambda paths: paths.study.unlink(), r"^--warm-start one: .*one is not a run directory"),
+        (
+            lambda paths: paths.trial_record(1).write_text("[]"),
+            r"^--warm-start one: .*trial\.json is not a TrialRecord",
+        ),
+    ],
+)
+def test_a_damaged_run_is_refused(tmp_path: Path, damage: Any, message: str) -> None:
+    damage(written(tmp_path))
+    with pytest.raises(UserError, match=message):
+        earlier_runs(StudyConfig(storage=tmp_path, warm_start=("one",)))

@@ -1,0 +1,66 @@
+"""What earlier runs found, for a study to begin with."""
+
+import itertools
+from collections.abc import Sequence
+from typing import TextIO
+
+from results.paths import RunPaths
+from results.records import DataRecord, StudyRecord, TrialRecord, TrialState
+from results.wording import counted
+from search_spaces.configuration import complete
+from search_spaces.errors import UserError
+from search_spaces.hyperparameter import Hyperparameter
+from tuner.config import StudyConfig
+from tuner.earlier_runs import earlier_runs
+from tuner.proposals import Proposer
+
+ENDED = (TrialState.DONE, TrialState.STOPPED, TrialState.FAILED)
+"""States of trials from which something can be learned; what was infeasible there may be feasible here."""
+
+
+def warm_start(
+    config: StudyConfig, space: Sequence[Hyperparameter], data: DataRecord, proposer: Proposer, terminal: TextIO
+) -> None:
+    """Tell the proposer of those runs' trials, and `terminal` how many could be used.
+
+    A trial can be used if its configuration is one of this space. Those that can are known, not tried again, and not
+    part of the new study.
+
+    Raises:
+        UserError: as `earlier_runs`, or a run on images of other classes.
+    """
+    numbers = itertools.count(-1, -1)  # the study's own count from 0
+    for paths, study, trials in earlier_runs(config):
+        if study.data.class_names != data.class_names:
+            raise UserError(
+                f"--warm-start {paths.name}: it was trained on images of other classes "
+                f"({len(study.data.class_names)}, of {study.data.source}): "
+                "their accuracies say nothing here; leave the run out"
+            )
+        ended = [trial for trial in trials if trial.state in ENDED]
+        usable = [trial for trial in ended if _is_of(space, trial)]
+        to_the_end = int(study.options["max_epochs"]) >= config.max_epochs
+        for trial, number in zip(usable, numbers, strict=False):
+            _tell(proposer, number, trial, to_the_end)
+        print(_line(paths, study, data, len(usable), len(ended) - len(usable)), file=terminal, flush=True)
+
+
+def _tell(proposer: Proposer, number: int, trial: TrialRecord, to_the_end: bool) -> None:
+    proposer.begin(number, trial.configuration)
+    for epoch in trial.epochs:
+        proposer.report(number, epoch.epoch, epoch.val_accuracy)
+    is_its_fault = trial.state is TrialState.FAILED and not (trial.reason or "").startswith("its worker failed")
+    proposer.end(number, is_done=trial.state is TrialState.DONE and to_the_end, has_failed=is_its_fault)
+
+
+def _is_of(space: Sequence[Hyperparameter], trial: TrialRecord) -> bool:
+    try:
+        return complete(space, trial.configuration).keys() == trial.configuration.keys()
+    except UserError:
+        return False
+
+
+def _line(paths: RunPaths, study: StudyRecord, data: DataRecord, usable: int, others: int) -> str:
+    images = "" if study.data.fingerprint == data.fingerprint else ", trained on other images or another split of them"
+    rest = f"; {counted(others, 'other')} of another space or outside this one's ranges" if others else ""
+    return f"Warm start: {counted(usable, 'trial')} of {paths.name} known{images}{rest}"
