@@ -10,7 +10,7 @@ from search_spaces.hyperparameter import Choices, Hyperparameter
 
 ENOUGH = 5
 """Trials before anything is predicted."""
-LATEST = 1000
+LATEST = 200
 """Trials that a prediction is made from."""
 RIDGE = 0.1
 

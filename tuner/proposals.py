@@ -32,8 +32,8 @@ class Proposer:
         """`rungs`: epochs at which trials are compared, the last one included."""
         self._space = space
         self._seed = seed
-        suggestions = Suggestions(space)
-        self._views = {rung: RungView(suggestions) for rung in sorted(rungs)}
+        self._suggestions = Suggestions(space)
+        self._views = {rung: RungView(self._suggestions) for rung in sorted(rungs)}
         self._best: dict[int, float] = {}
         """Of each trial that runs, its best accuracy so far."""
         self._open: dict[int, list[int]] = {}
@@ -45,8 +45,9 @@ class Proposer:
         self._known.add(_key(configuration))
         self._best[trial] = FAILED
         self._open[trial] = list(self._views)
+        running = self._suggestions.trial(configuration)
         for view in self._views.values():
-            view.begin(trial, configuration)
+            view.begin(trial, running)
 
     def report(self, trial: int, epoch: int, accuracy: float) -> None:
         """It has validated; its score at a rung is the best by then."""

@@ -1,25 +1,17 @@
 """Trials with one score each, as Optuna's TPE sees them."""
 
 import warnings
-from dataclasses import dataclass
 
 import optuna
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.configuration import Configuration
 from tuner.suggestion import Suggestions
 
-MOST = 200
-"""Trials that TPE is fitted on: with more, a proposal takes longer and is no better."""
-BEST = 50
+MOST = 100
+"""Trials that TPE is fitted on, at least, once there are more: with all, a proposal would take ever longer."""
+BEST = 30
 """How many of them are the best ones; the others are the latest. TPE models at most 25 as good."""
-
-
-@dataclass
-class _Scored:
-    configuration: Configuration
-    score: float | None = None
-    """None while it runs."""
 
 
 class RungView:
@@ -30,32 +22,33 @@ class RungView:
 
     def __init__(self, suggestions: Suggestions) -> None:
         self._suggestions = suggestions
-        self._trials: dict[int, _Scored] = {}
+        self._trials: dict[int, FrozenTrial] = {}
+        """That run or are scored, by the study's numbers."""
         self._study, self._storage = _empty()
-        self._results = 0
         self._running: dict[int, int] = {}
         """Of each trial that runs, its identity in that storage."""
+        self._results = 0
 
     @property
     def results(self) -> int:
         """How many trials have a score; those that failed on the way are not counted."""
         return self._results
 
-    def begin(self, trial: int, configuration: Configuration) -> None:
+    def begin(self, number: int, trial: FrozenTrial) -> None:
         """A trial runs."""
-        self._trials[trial] = _Scored(configuration)
-        self._add(trial)
+        self._trials[number] = trial
+        self._running[number] = self._storage.create_new_trial(self._study._study_id, trial)
 
-    def end(self, trial: int, score: float | None) -> None:
+    def end(self, number: int, score: float | None) -> None:
         """A trial that ran has its score here, a negative one if it failed, or will never have one (None)."""
-        identity = self._running.pop(trial)
+        identity = self._running.pop(number)
         if score is None:
-            del self._trials[trial]
+            del self._trials[number]
             self._storage.set_trial_state_values(identity, TrialState.FAIL)
             return
-        self._trials[trial].score = score
-        self._results += score >= 0
         self._storage.set_trial_state_values(identity, TrialState.COMPLETE, [score])
+        self._trials[number] = self._storage.get_trial(identity)
+        self._results += score >= 0
         if len(self._trials) - len(self._running) > 2 * MOST:
             self._forget()
 
@@ -64,17 +57,16 @@ class RungView:
         self._study.sampler = _tpe(seed)
         trial = self._study.ask()
         configuration = self._suggestions.suggest(trial)
-        self._storage.set_trial_state_values(
-            trial._trial_id, TrialState.FAIL
-        )  # whether it is tried is not decided here
+        # Whether it is tried is not decided here.
+        self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         return configuration
 
     def best(self, count: int) -> list[Configuration]:
         """The configurations of the highest scores, the highest first."""
-        return [self._trials[trial].configuration for trial in self._ranked()[:count]]
+        return [self._suggestions.of(self._trials[number]) for number in self._ranked()[:count]]
 
     def _ranked(self) -> list[int]:
-        scores = {number: trial.score for number, trial in self._trials.items() if trial.score is not None}
+        scores = {number: trial.value for number, trial in self._trials.items() if trial.value is not None}
         return sorted(scores, key=lambda number: -scores[number])
 
     def _forget(self) -> None:
@@ -83,21 +75,10 @@ class RungView:
         kept = {*ranked[:BEST], *sorted(ranked)[BEST - MOST :], *self._running}
         self._trials = {number: trial for number, trial in self._trials.items() if number in kept}
         self._study, self._storage = _empty()
-        self._running = {}
-        for number in self._trials:
-            self._add(number)
-
-    def _add(self, number: int) -> None:
-        trial, score = self._suggestions.trial(self._trials[number].configuration), self._trials[number].score
-        template = create_trial(
-            state=TrialState.RUNNING if score is None else TrialState.COMPLETE,
-            params=trial.params,
-            distributions=trial.distributions,
-            value=score,
-        )
-        identity = self._storage.create_new_trial(self._study._study_id, template)
-        if score is None:
-            self._running[number] = identity
+        for number, trial in self._trials.items():
+            identity = self._storage.create_new_trial(self._study._study_id, trial)
+            if number in self._running:
+                self._running[number] = identity
 
 
 def _empty() -> tuple[optuna.Study, optuna.storages.InMemoryStorage]:

@@ -78,8 +78,7 @@ class StudySearcher(Searcher):
             return Searcher.FINISHED  # type: ignore[return-value]  # as Ray documents it
         self._running[trial_id] = trial
         self._accuracies[trial_id] = {}
-        # Optuna gives a trial that is asked again the values that it has.
-        return {"trial": trial.number, "configuration": self._suggestions.suggest(trial)} | alone
+        return {"trial": trial.number, "configuration": self._suggestions.of(trial)} | alone
 
     def _begin(self) -> optuna.Trial | None:
         """The study's next trial, with its configuration; None when there is nothing left to try."""
@@ -90,8 +89,14 @@ class StudySearcher(Searcher):
             return None
         self._to_suggest -= 1
         self._proposer.begin(number, configuration)
-        self._suggestions.enqueue(self._study, configuration)
-        return self._study.ask()
+        return self._created(configuration)
+
+    def _created(self, configuration: Configuration) -> optuna.Trial:
+        """At once: a trial that is asked for its parameters one by one syncs the journal to the disk as often."""
+        study = self._study
+        return optuna.Trial(
+            study, study._storage.create_new_trial(study._study_id, self._suggestions.trial(configuration))
+        )
 
     def _next(self, number: int) -> Configuration | None:
         while self._first:

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import optuna
-from optuna.trial import BaseTrial, FixedTrial
+from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, TrialState, create_trial
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Choices, Hyperparameter, Range, Value
@@ -37,16 +36,18 @@ class Suggestions:
                 values[hyperparameter.name] = trial.user_attrs.get(name, hyperparameter.default)
         return values
 
-    def enqueue(self, study: optuna.Study, configuration: Configuration) -> None:
-        """Have the study try a whole configuration next; what is not drawn goes along as user attributes."""
+    def trial(self, configuration: Configuration, score: float | None = None) -> FrozenTrial:
+        """What Optuna holds of a configuration that runs, or has that score; what is not drawn as user attributes."""
         parameters, attributes = self._split(configuration)
-        study.enqueue_trial(parameters, user_attrs=attributes)
-
-    def trial(self, configuration: Configuration) -> optuna.trial.FixedTrial:
-        """What Optuna would hold of a configuration: its parameters and their distributions."""
-        fixed = _fixed(*self._split(configuration))
+        fixed = _fixed(parameters, attributes)
         self.suggest(fixed)
-        return fixed
+        return create_trial(
+            state=TrialState.RUNNING if score is None else TrialState.COMPLETE,
+            params=fixed.params,
+            distributions=fixed.distributions,
+            user_attrs=attributes,
+            value=score,
+        )
 
     def _split(self, configuration: Configuration) -> tuple[dict[str, Any], dict[str, Any]]:
         """Its parameters as Optuna's, and the other values that are not the default."""

@@ -13,7 +13,7 @@ def test_after_ten_thousand_trials_the_best_are_known_and_few_others() -> None:
     view, rng = RungView(SUGGESTIONS), random.Random(0)
     for number in range(10_000):
         x = rng.random()
-        view.begin(number, {"kind": "b" if number == 17 else "a", "x": x})
+        view.begin(number, SUGGESTIONS.trial({"kind": "b" if number == 17 else "a", "x": x}))
         view.end(number, 0.99 if number == 17 else x / 2)
     assert view.results == 10_000
     best = view.best(5)
@@ -25,7 +25,7 @@ def test_after_ten_thousand_trials_the_best_are_known_and_few_others() -> None:
 def test_failures_are_no_results_and_what_never_got_here_leaves_no_trace() -> None:
     view = RungView(SUGGESTIONS)
     for number, score in enumerate([0.5, -1.0, None, 0.7]):
-        view.begin(number, {"kind": "a", "x": number / 10})
+        view.begin(number, SUGGESTIONS.trial({"kind": "a", "x": number / 10}))
         view.end(number, score)
     assert view.results == 2
     assert [one["x"] for one in view.best(9)] == [0.3, 0.0, 0.1]
@@ -38,10 +38,10 @@ def test_what_runs_is_not_proposed_beside_itself() -> None:
         view, rng = RungView(SUGGESTIONS), random.Random(1)
         for number in range(40):
             x = rng.random()
-            view.begin(number, {"kind": "a", "x": x})
+            view.begin(number, SUGGESTIONS.trial({"kind": "a", "x": x}))
             view.end(number, 1 - abs(x - 0.3))
         for number in range(40, 40 + runs):
-            view.begin(number, {"kind": "a", "x": 0.3 + rng.uniform(-0.02, 0.02)})
+            view.begin(number, SUGGESTIONS.trial({"kind": "a", "x": 0.3 + rng.uniform(-0.02, 0.02)}))
         return [float(view.propose(seed)["x"]) for seed in range(40)]
 
     def near(found: list[float]) -> int:

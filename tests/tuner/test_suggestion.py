@@ -8,6 +8,7 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.trial import TrialState
 
 from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
@@ -111,19 +112,20 @@ def test_our_spaces_are_drawn_whole(name: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data(), st.sampled_from(sorted(SPACES)))
-def test_an_enqueued_configuration_is_drawn_as_it_is(data: st.DataObject, name: str) -> None:
-    """Ours to Optuna's parameters and back."""
+def test_a_configuration_becomes_a_trial_and_is_read_back_as_it_is(data: st.DataObject, name: str) -> None:
+    """Ours to Optuna's parameters, into a storage, and back."""
     configuration = complete(SPACES[name], data.draw(configurations(SPACES[name])))
     suggestions = Suggestions(SPACES[name])
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    suggestions.enqueue(study, configuration)
-    trial = study.ask()
-    assert suggestions.suggest(trial) == pytest.approx(configuration)
+    study.add_trial(suggestions.trial(configuration))
+    assert suggestions.of(study.trials[0]) == pytest.approx(configuration)
+    assert study.trials[0].state is TrialState.RUNNING
 
 
 def test_what_is_not_drawn_keeps_its_default_unless_it_is_given() -> None:
     suggestions = Suggestions(SPACES["custom_cnn"])
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    suggestions.enqueue(study, complete(SPACES["custom_cnn"], {"early_stopping": 5}))
-    stopping = [suggestions.suggest(study.ask())["early_stopping"] for _ in range(20)]
-    assert stopping == [5] + [0] * 19
+    study.add_trial(suggestions.trial(complete(SPACES["custom_cnn"], {"early_stopping": 5}), score=0.5))
+    assert suggestions.of(study.trials[0])["early_stopping"] == 5
+    assert study.best_value == 0.5
+    assert {suggestions.suggest(study.ask())["early_stopping"] for _ in range(20)} == {0}
