@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 from results.best_models import BestModels
 from results.paths import RunPaths
 from results.records import TrialRecord, TrialState, read_study, read_trials
+from tuner.searcher import MOST_INFEASIBLE
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,10 +82,12 @@ def test_a_search_leaves_what_it_promises(found: tuple[RunPaths, str]) -> None:
     assert (study.data.training_images, study.data.validation_images, study.data.test_images) == (1257, 270, 270)
     assert study.options["max_epochs"] == 3
     frame = pd.read_csv(paths.leaderboard)
-    assert frame.columns[:8].tolist() == [
-        "rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters"
+    assert frame.columns[:10].tolist() == [
+        "rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters", "size_mb",
+        "latency_ms",
     ]  # fmt: skip
-    assert tuple(frame.columns[8:]) == study.hyperparameters
+    assert tuple(frame.columns[10:]) == study.hyperparameters
+    assert (frame["latency_ms"] > 0).all()
     assert frame["val_accuracy"].max() > 0.5
     assert paths.report.stat().st_size > 10_000
 
@@ -138,12 +141,30 @@ def test_report_export_and_predict(found: tuple[RunPaths, str], folder: Path) ->
     assert float(output.split("accuracy ")[1]) == pytest.approx(best, abs=0.005)
 
 
+def test_a_warm_start_under_limits_that_nothing_meets(found: tuple[RunPaths, str], folder: Path) -> None:
+    printed = run("search.py", "--space", "custom_cnn", "--data", "digits", "--image-size", 16, "--trials", 5,
+                  "--warm-start", "two", "--max-parameters", 100, "--name", "tiny", "--no-dashboard",
+                  cwd=folder)  # fmt: skip
+    assert "Warm start: 2 trials of two known\n" in printed
+    assert "Nothing to rank" in printed
+    assert "configurations in a row had models with more than --max-parameters 100\n" in printed
+    trials = read_trials(RunPaths.existing(folder / "runs" / "tiny"))
+    assert MOST_INFEASIBLE <= len(trials) < MOST_INFEASIBLE + 2 * (os.cpu_count() or 1)
+    assert {trial.state for trial in trials} == {TrialState.INFEASIBLE}
+    assert all((trial.parameters or 0) > 100 for trial in trials)
+    known = [trial.configuration for trial in read_trials(found[0])]
+    assert not any(trial.configuration in known for trial in trials)
+
+
 def test_failing_trials_do_not_end_a_study(folder: Path) -> None:
-    """A user's space without `declare`, of which one trial cannot be built, one diverges and one kills its worker."""
+    """A user's space without `declare`, of which one trial cannot be built, one diverges and one kills its worker.
+
+    It has four configurations, and no more are tried.
+    """
     (folder / "moody.py").write_text(SPACE)
     moods = ["unbuildable", "diverging", "deadly", "good"]
     (folder / "moods.json").write_text(json.dumps([{"mood": mood} for mood in moods]))
-    printed = run("search.py", "--space", "moody:Moody", "--data", "digits", "--image-size", 16, "--trials", 4,
+    printed = run("search.py", "--space", "moody:Moody", "--data", "digits", "--image-size", 16, "--trials", 9,
                   "--max-epochs", 2, "--scheduler", "none", "--configs", "moods.json", "--name", "moody",
                   "--no-dashboard", cwd=folder)  # fmt: skip
     trials: dict[str, TrialRecord] = {
@@ -155,6 +176,7 @@ def test_failing_trials_do_not_end_a_study(folder: Path) -> None:
     assert {trials[mood].state for mood in moods[:3]} == {TrialState.FAILED}
     assert trials["good"].state is TrialState.DONE
     assert "dashboard" not in printed
+    assert "Ended early: all 4 configurations that were found in this space have been tried\n" in printed
 
 
 def test_kerastuner_users_models_are_searched_unchanged(folder: Path) -> None:
