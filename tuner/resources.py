@@ -1,8 +1,10 @@
 """CPUs, threads and GPU shares of one trial, and what a worker process has to set before it computes."""
 
+import ctypes
 import gc
 import math
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -100,3 +102,7 @@ def clear_process(is_thorough: bool) -> None:
         if is_thorough:
             context.context().clear_kernel_cache()
     gc.collect()
+    # glibc keeps what lies free between what is used; models of very different sizes leave much of that.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
