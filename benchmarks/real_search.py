@@ -31,7 +31,7 @@ TITLE = (
 
 
 class LikeOptunaSearch(Proposer):
-    """Optuna's TPE as it is, told of every trial as COMPLETE with its last accuracy, as OptunaSearch does (Ray 2.60)."""
+    """Optuna's TPE as it is, told of every trial as COMPLETE with its last accuracy (as OptunaSearch, Ray 2.60)."""
 
     def __init__(self, space: Any, rungs: Any, seed: int) -> None:
         super().__init__(space, rungs, seed)
