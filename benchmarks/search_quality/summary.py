@@ -30,12 +30,14 @@ def reached(study: Study, clock: float, column: int = 1) -> float:
 
 
 class Results:
-    """The studies of one method, in one setting."""
+    """The studies of one method, in one setting; a task that lacks seeds is left out."""
 
     def __init__(self, studies: Sequence[Study]) -> None:
         self.tasks: dict[str, list[Study]] = {}
         for study in sorted(studies, key=lambda study: (study["task"] == NB301, study["task"], study["seed"])):
             self.tasks.setdefault(study["task"], []).append(study)
+        seeds = max(map(len, self.tasks.values()))
+        self.tasks = {task: found for task, found in self.tasks.items() if len(found) == seeds}
 
     def regrets(self, clock: float) -> np.ndarray:
         """(LCBench's tasks, seeds)."""
