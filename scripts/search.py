@@ -25,7 +25,7 @@ def main(
     data: A[
         str, Option(help="cifar10, digits, or a folder with a subfolder a class (or train/, val/, test/ of such).")
     ] = "cifar10",
-    image_size: A[int | None, Option(help="Side in pixels. Default: their own if all are alike, else 96.")] = None,
+    image_size: A[int | None, Option(help="Side in pixels. Default: their own if alike and square, or 96.")] = None,
     strict: A[bool, Option("--strict", help="An image that does not decode is an error, not skipped.")] = False,
     weights: A[str, Option(help="imagenet, none, a file, or a folder of <backbone>.weights.h5.")] = "imagenet",
     backbones: A[str | None, Option(help="Those that finetune may choose: A,B. Default: all that can be had.")] = None,
@@ -38,7 +38,7 @@ def main(
     ] = False,
     configs: A[Path | None, Option(help="JSON list of configurations to try first; they count among --trials.")] = None,
     fix: A[list[str] | None, Option(metavar="NAME=VALUE", help="Keep a hyperparameter there; repeatable.")] = None,
-    warm_start: A[str, Option(help="Finished runs of the same space and images to learn from: RUN,RUN.")] = "",
+    warm_start: A[str, Option(help="Runs of the same space and classes to learn from: RUN,RUN.")] = "",
     max_parameters: A[int | None, Option(help="Train no model that has more.")] = None,
     max_latency: A[float | None, Option(help="Train no model that takes more milliseconds for an image.")] = None,
     scheduler: A[str, Option(help="asha stops weak trials early; none trains all to the end.")] = "asha",

@@ -149,7 +149,7 @@ def seconds(text: str) -> float:
 
 def names(text: str) -> tuple[str, ...]:
     """Names separated by commas."""
-    return tuple(filter(None, text.replace(" ", "").split(",")))
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def settings(texts: Sequence[str]) -> dict[str, Value]:

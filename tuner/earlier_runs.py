@@ -9,16 +9,16 @@ from tuner.config import StudyConfig
 
 
 def earlier_runs(config: StudyConfig) -> list[tuple[RunPaths, StudyRecord, list[TrialRecord]]]:
-    """The records of the runs of --warm-start, each a folder or a name in --storage.
+    """The records of the runs of --warm-start, each a name in --storage or a folder.
 
     Raises:
         UserError: no such run, or a damaged record.
     """
     found = []
     for run in config.warm_start:
-        folder = Path(run) if Path(run).is_dir() else config.storage / run
+        named = config.storage.expanduser() / run
         try:
-            paths = RunPaths.existing(folder)
+            paths = RunPaths.existing(named if named.is_dir() else Path(run))
             found.append((paths, read_study(paths), read_trials(paths)))
         except UserError as error:
             raise UserError(f"--warm-start {run}: {error}") from error

@@ -1,5 +1,9 @@
 """How a trial can fail without ending its study."""
 
+WORKER_FAILED = "its worker failed"
+OUT_OF_MEMORY = "out of memory"
+"""What the reason of a failure begins with for which another machine may be better."""
+
 
 class TrialFailure(Exception):
     """This trial cannot go on; the message is the reason that the leaderboard and the report show."""

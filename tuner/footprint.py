@@ -1,5 +1,6 @@
 """What a model costs where it is used: how many parameters, how long a file, how long an image takes."""
 
+import hashlib
 import json
 import statistics
 import time
@@ -13,8 +14,10 @@ from tuner.limits import Limits
 
 CALLS = 7
 """Of which the median counts, after one that traces."""
-IRRELEVANT = ("trainable", "rate", "seed", "build_config", "kernel_initializer", "kernel_regularizer")
+IRRELEVANT = ("name", "trainable", "seed", "build_config", "kernel_initializer", "kernel_regularizer")
 """Settings of layers that change nothing about what an inference computes."""
+TRAINING_ONLY = ("Dropout", "Random", "RandAugment", "MixUp", "CutMix")
+"""Layers whose class is named so do nothing in inference."""
 
 
 class Footprints:
@@ -72,19 +75,26 @@ def _bytes(dtype: str) -> int:
 
 
 def _architecture(model: keras.Model) -> str | None:
-    """What decides the time of an inference; None for a model that cannot say."""
+    """A hash of what decides the time of an inference; None for a model that cannot say."""
     try:
         config = model.get_config()
     except NotImplementedError:  # a user's subclass without get_config
         return None
-    numbers = {layer.name: number for number, layer in enumerate(model._flatten_layers())}
-    return json.dumps(_described(config, numbers), sort_keys=True, default=repr)
+    parts = [part for layer in model._flatten_layers() for part in [layer, *getattr(layer, "operations", ())]]
+    numbers: dict[str, int] = {}
+    for part in parts:
+        numbers.setdefault(part.name, len(numbers))
+    text = json.dumps(_described(config, numbers), sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _described(config: Any, numbers: Mapping[str, int]) -> Any:
-    """Without rates, and with numbers for the names of layers, which Keras counts up."""
+    """Without what is irrelevant, and with numbers for the names of layers and operations, which Keras counts up."""
     if isinstance(config, Mapping):
-        return {key: _described(value, numbers) for key, value in config.items() if key not in IRRELEVANT}
+        kind = str(config.get("class_name", ""))
+        is_idle = any(part in kind for part in TRAINING_ONLY)
+        left = IRRELEVANT + (("config",) if is_idle else ())
+        return {key: _described(value, numbers) for key, value in config.items() if key not in left}
     if isinstance(config, list | tuple):
         return [_described(value, numbers) for value in config]
     return numbers.get(config, config) if isinstance(config, str) else config

@@ -13,11 +13,11 @@ TO_AN_END = 1 / 3
 WIDTH = 0.2
 """Standard deviation of the others' steps, as a share of the range on its scale."""
 REDRAWN = 1.5
-"""Choices drawn anew, on average."""
+"""A choice is drawn anew with this chance, divided by the number of active hyperparameters."""
 
 
 def neighbour(space: Sequence[Hyperparameter], configuration: Configuration, rng: random.Random) -> Configuration:
-    """The configuration with some of its numbers moved, and one or two of its choices made anew.
+    """The configuration with half of its numbers moved, and few of its choices made anew.
 
     What becomes active by that is drawn at random.
     """

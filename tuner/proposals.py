@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
+from tuner.enumeration import every_configuration
 from tuner.neighbours import at_random, neighbour
 from tuner.rung_view import RungView
 from tuner.suggestion import Suggestions
@@ -15,7 +16,7 @@ MINDS = {"rung": 0.40, "near": 0.45, "random": 0.15}
 ELITE = 5
 """Of so many best configurations one is chosen to look around."""
 TRIES = 50
-"""Proposals after which nothing is left to try when all were known or refused."""
+"""Proposals that are made until one is new and welcome; then a small finite space is looked through."""
 FAILED = -1.0
 """Stands for the accuracy of a trial that failed: below all others."""
 
@@ -39,6 +40,11 @@ class Proposer:
         self._open: dict[int, list[int]] = {}
         """Of each trial that runs, the rungs that it has not reached."""
         self._known: set[tuple[tuple[str, object], ...]] = set()
+        self._every = every_configuration(space)
+
+    def knows(self, configuration: Configuration) -> bool:
+        """Whether it is or was tried."""
+        return _key(configuration) in self._known
 
     def begin(self, trial: int, configuration: Configuration) -> None:
         """A trial runs; what is proposed from now on is different."""
@@ -48,6 +54,10 @@ class Proposer:
         running = self._suggestions.trial(configuration)
         for view in self._views.values():
             view.begin(trial, running)
+
+    def begin_again(self, trial: int) -> None:
+        """A trial that had to be broken off runs once more, from its first epoch."""
+        self._best[trial] = FAILED
 
     def report(self, trial: int, epoch: int, accuracy: float) -> None:
         """It has validated; its score at a rung is the best by then."""
@@ -68,9 +78,10 @@ class Proposer:
         rng = random.Random(f"{self._seed} {trial}")
         for turn in range(TRIES):
             proposed = self._proposed(rng) if turn < TRIES / 2 else at_random(self._space, rng)
-            if _key(proposed) not in self._known and is_welcome(proposed):
+            if not self.knows(proposed) and is_welcome(proposed):
                 return proposed
-        return None
+        left = [one for one in self._every or () if not self.knows(one) and is_welcome(one)]
+        return rng.choice(left) if left else None
 
     def _proposed(self, rng: random.Random) -> Configuration:
         (mind,) = rng.choices(list(MINDS), list(MINDS.values()))

@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 from results.best_models import BestModels
 from results.paths import RunPaths
 from results.records import EpochRecord, TrialRecord, TrialState, write
+from tuner.errors import WORKER_FAILED
 
 
 class Recorder(tune.Callback):
@@ -57,8 +58,7 @@ class Recorder(tune.Callback):
             self._set(dataclasses.replace(record, reason=result["failure"]))
             self._on_note(f"Note: trial {record.trial} ran {result['failure']}; it is tried again alone, at the end")
         elif "infeasible" in result:
-            self._set(dataclasses.replace(record, **_footprint(result)))
-            self._end(self.trials[record.trial], TrialState.INFEASIBLE, result["infeasible"])
+            self._end(dataclasses.replace(record, **_footprint(result)), TrialState.INFEASIBLE, result["infeasible"])
         elif "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])
         elif not result.get("ended"):
@@ -75,7 +75,7 @@ class Recorder(tune.Callback):
         record = self.trials.get(number) or TrialRecord(
             number, TrialState.RUNNING, trial.config["configuration"], started=self.clock
         )
-        self._end(record, TrialState.FAILED, f"its worker failed: {_last_words(trial)}")
+        self._end(record, TrialState.FAILED, f"{WORKER_FAILED}: {_last_words(trial)}")
 
     def close(self) -> None:
         """The study is over: what still runs was stopped by it.

@@ -11,7 +11,9 @@ from tuner.suggestion import Suggestions
 MOST = 100
 """Trials that TPE is fitted on, at least, once there are more: with all, a proposal would take ever longer."""
 BEST = 30
-"""How many of them are the best ones; the others are the latest. TPE models at most 25 as good."""
+"""How many of them are the best ones; the others are the latest."""
+FAILURES = 5
+"""Failures that TPE is told of at least, and at most as many as results: it takes a tenth of all for good."""
 
 
 class RungView:
@@ -25,9 +27,11 @@ class RungView:
         self._trials: dict[int, FrozenTrial] = {}
         """That run or are scored, by the study's numbers."""
         self._study, self._storage = _empty()
+        self._stored = 0
+        """Trials in that storage, those of proposals and those that never got here included."""
         self._running: dict[int, int] = {}
         """Of each trial that runs, its identity in that storage."""
-        self._results = 0
+        self._results = self._failures = 0
 
     @property
     def results(self) -> int:
@@ -36,26 +40,28 @@ class RungView:
 
     def begin(self, number: int, trial: FrozenTrial) -> None:
         """A trial runs."""
+        if self._stored - len(self._running) >= 3 * MOST:
+            self._forget()
         self._trials[number] = trial
-        self._running[number] = self._storage.create_new_trial(self._study._study_id, trial)
+        self._running[number] = self._store(trial)
 
     def end(self, number: int, score: float | None) -> None:
         """A trial that ran has its score here, a negative one if it failed, or will never have one (None)."""
         identity = self._running.pop(number)
-        if score is None:
+        if score is None or (score < 0 and self._failures >= max(FAILURES, self._results)):
             del self._trials[number]
             self._storage.set_trial_state_values(identity, TrialState.FAIL)
             return
         self._storage.set_trial_state_values(identity, TrialState.COMPLETE, [score])
         self._trials[number] = self._storage.get_trial(identity)
         self._results += score >= 0
-        if len(self._trials) - len(self._running) > 2 * MOST:
-            self._forget()
+        self._failures += score < 0
 
     def propose(self, seed: int) -> Configuration:
         """What TPE would try next."""
         self._study.sampler = _tpe(seed)
         trial = self._study.ask()
+        self._stored += 1
         configuration = self._suggestions.suggest(trial)
         # Whether it is tried is not decided here.
         self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
@@ -65,20 +71,29 @@ class RungView:
         """The configurations of the highest scores, the highest first."""
         return [self._suggestions.of(self._trials[number]) for number in self._ranked()[:count]]
 
+    def _scores(self) -> dict[int, float]:
+        return {number: trial.value for number, trial in self._trials.items() if trial.value is not None}
+
     def _ranked(self) -> list[int]:
-        scores = {number: trial.value for number, trial in self._trials.items() if trial.value is not None}
-        return sorted(scores, key=lambda number: -scores[number])
+        scores = self._scores()
+        return sorted((number for number in scores if scores[number] >= 0), key=lambda number: -scores[number])
 
     def _forget(self) -> None:
-        """Keep the best and the latest."""
+        """Keep the best, the latest, and some failures."""
         ranked = self._ranked()
-        kept = {*ranked[:BEST], *sorted(ranked)[BEST - MOST :], *self._running}
+        failures = sorted(number for number, score in self._scores().items() if score < 0)
+        kept = {*ranked[:BEST], *sorted(ranked)[BEST - MOST :], *failures[-len(ranked) :][-MOST:], *self._running}
         self._trials = {number: trial for number, trial in self._trials.items() if number in kept}
         self._study, self._storage = _empty()
+        self._stored = 0
         for number, trial in self._trials.items():
-            identity = self._storage.create_new_trial(self._study._study_id, trial)
+            identity = self._store(trial)
             if number in self._running:
                 self._running[number] = identity
+
+    def _store(self, trial: FrozenTrial) -> int:
+        self._stored += 1
+        return self._storage.create_new_trial(self._study._study_id, trial)
 
 
 def _empty() -> tuple[optuna.Study, optuna.storages.InMemoryStorage]:

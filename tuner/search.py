@@ -74,6 +74,9 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
         config.feature_store, config.feature_store_gb, config.views, Limits(config.max_parameters, config.max_latency),
     )  # fmt: skip
     _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)
+    if searcher.left_out:
+        print(f"Left out: {counted(searcher.left_out, 'given configuration')} would not have reached the first rung in "
+              "the time that was left", file=terminal, flush=True)  # fmt: skip
     if searcher.ended_early:
         print(f"Ended early: {searcher.ended_early}", file=terminal, flush=True)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ray.tune.search import Searcher
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
 from tuner.deadline import Deadline
+from tuner.errors import WORKER_FAILED
 from tuner.proposals import Proposer
 from tuner.suggestion import Suggestions
 
@@ -59,53 +61,56 @@ class StudySearcher(Searcher):
         self._concurrency = concurrency
         self._to_suggest = trials
         self._infeasible = 0
-        self._again: list[optuna.Trial] = []
-        self._running: dict[str, optuna.Trial] = {}
-        self._accuracies: dict[str, dict[int, float]] = {}
+        self._again: list[_Attempt] = []
+        self._running: dict[str, _Attempt] = {}
+        self.left_out = 0
+        """Given configurations for which the time was too short."""
         self.ended_early: str | None = None
         """Why there are less trials than were asked for."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if len(self._running) >= self._concurrency:
             return None
-        if self._to_suggest and (begun := self._begin()) is not None:
-            trial, alone = begun, {}
+        may_begin = self._to_suggest > 0 and self.ended_early is None
+        if may_begin and (begun := self._begin()) is not None:
+            attempt, alone = begun, {}
         elif self._running:
             return None
         elif self._again:
-            trial, alone = self._again.pop(0), {"alone": True}
+            attempt, alone = self._again.pop(0), {"alone": True}
+            self._proposer.begin_again(attempt.trial.number)
         else:
             return Searcher.FINISHED  # type: ignore[return-value]  # as Ray documents it
-        self._running[trial_id] = trial
-        self._accuracies[trial_id] = {}
-        return {"trial": trial.number, "configuration": self._suggestions.of(trial)} | alone
+        self._running[trial_id] = attempt
+        return {"trial": attempt.trial.number, "configuration": attempt.configuration} | alone
 
-    def _begin(self) -> optuna.Trial | None:
+    def _begin(self) -> "_Attempt | None":
         """The study's next trial, with its configuration; None when there is nothing left to try."""
         number = len(self._study.get_trials(deepcopy=False))
         configuration = self._next(number)
         if configuration is None:
-            self._to_suggest = 0
             return None
         self._to_suggest -= 1
         self._proposer.begin(number, configuration)
-        return self._created(configuration)
+        return _Attempt(self._created(configuration), configuration)
 
     def _created(self, configuration: Configuration) -> optuna.Trial:
         """At once: a trial that is asked for its parameters one by one syncs the journal to the disk as often."""
         study = self._study
-        return optuna.Trial(
-            study, study._storage.create_new_trial(study._study_id, self._suggestions.trial(configuration))
-        )
+        identity = study._storage.create_new_trial(study._study_id, self._suggestions.trial(configuration))
+        return optuna.Trial(study, identity)
 
     def _next(self, number: int) -> Configuration | None:
         while self._first:
             configuration = self._first.pop(0)
+            if self._proposer.knows(configuration):
+                continue
             if self._deadline.allows(configuration):
                 return configuration
+            self.left_out += 1
         proposed = self._proposer.propose(number, self._deadline.allows)
         if proposed is None and self._proposer.propose(number) is None:
-            self.ended_early = f"all {number} configurations that were found in this space have been tried"
+            self.ended_early = f"no configuration was found that has not been tried; {number} were"
         elif proposed is None:
             self.ended_early = "no other trial would have reached its first rung in the time that was left"
         return proposed
@@ -113,39 +118,40 @@ class StudySearcher(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if trial_id not in self._running or "epoch" not in result:
             return
-        epoch: int = result["epoch"]
-        if epoch in self._accuracies[trial_id]:
+        attempt, epoch, accuracy = self._running[trial_id], result["epoch"], result["val_accuracy"]
+        if epoch in attempt.accuracies:
             return
-        trial, accuracy = self._running[trial_id], result["val_accuracy"]
-        trial.report(accuracy, step=epoch)
-        self._accuracies[trial_id][epoch] = accuracy
-        self._proposer.report(trial.number, epoch, accuracy)
-        self._deadline.observe(self._suggestions.of(trial), epoch, result["time_total_s"])
+        attempt.accuracies[epoch] = accuracy
+        attempt.trial.report(accuracy, step=epoch)
+        self._proposer.report(attempt.trial.number, epoch, accuracy)
+        self._deadline.observe(attempt.configuration, epoch, result["time_total_s"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if trial_id not in self._running:
             return
-        if result and not error:
+        result = result or {}
+        if not error:
             self.on_trial_result(trial_id, result)  # a trial's last result comes to this call alone
-        trial = self._running.pop(trial_id)
-        accuracies = self._accuracies.pop(trial_id)
-        if result and result.get("again"):
-            trial.set_user_attr("failure", result["failure"])
-            self._again.append(trial)
+        attempt = self._running.pop(trial_id)
+        if result.get("again"):
+            self._again.append(_Attempt(attempt.trial, attempt.configuration, failure=result["failure"]))
             return
-        infeasible = (result or {}).get("infeasible")
+        infeasible = result.get("infeasible")
         self._count(infeasible)
-        reason = "its worker failed" if error else (result or {}).get("failure", infeasible)
-        is_done = bool(accuracies) and (max(accuracies) >= self._max_epochs or bool((result or {}).get("ended")))
-        if reason or not accuracies:
-            trial.set_user_attr("failure", reason or "ended before its first epoch")
-            self._study.tell(trial, state=TrialState.FAIL)
-        elif is_done:
-            self._study.tell(trial, max(accuracies.values()))
-        else:
-            self._study.tell(trial, state=TrialState.PRUNED)
+        reason = WORKER_FAILED if error else result.get("failure", infeasible)
+        is_done = bool(result.get("ended")) or max(attempt.accuracies, default=0) >= self._max_epochs
+        self._tell(attempt, reason, is_done)
         # A worker dies of many things; what the trial itself reported is its configuration's fault.
-        self._proposer.end(trial.number, is_done, has_failed=bool(reason) and not error)
+        self._proposer.end(attempt.trial.number, is_done, has_failed=bool(reason) and not error)
+
+    def _tell(self, attempt: "_Attempt", reason: str | None, is_done: bool) -> None:
+        if reason or not attempt.accuracies:
+            attempt.trial.set_user_attr("failure", reason or "ended before its first epoch")
+            self._study.tell(attempt.trial, state=TrialState.FAIL)
+        elif is_done:
+            self._study.tell(attempt.trial, max(attempt.accuracies.values()))
+        else:
+            self._study.tell(attempt.trial, state=TrialState.PRUNED)
 
     def _count(self, infeasible: str | None) -> None:
         self._infeasible = self._infeasible + 1 if infeasible else 0
@@ -153,15 +159,25 @@ class StudySearcher(Searcher):
             self._to_suggest += 1
         if self._infeasible >= MOST_INFEASIBLE:
             self.ended_early = f"{self._infeasible} configurations in a row had models with {infeasible}"
-            self._to_suggest = 0
 
     def close(self) -> None:
         """Tell Optuna of trials that were cut off when the study ended, so that none stays RUNNING."""
         for trial_id in list(self._running):
             self.on_trial_complete(trial_id)
-        for trial in self._again:
-            self._study.tell(trial, state=TrialState.FAIL)
+        for attempt in self._again:
+            self._tell(attempt, attempt.failure, is_done=False)
 
     def save(self, checkpoint_path: str) -> None:
-        numbers = {trial_id: trial.number for trial_id, trial in self._running.items()}
+        numbers = {trial_id: attempt.trial.number for trial_id, attempt in self._running.items()}
         Path(checkpoint_path).write_text(json.dumps(numbers), encoding="utf-8")
+
+
+@dataclass
+class _Attempt:
+    """A trial that runs, or that waits to run once more."""
+
+    trial: optuna.Trial
+    configuration: Configuration
+    accuracies: dict[int, float] = field(default_factory=dict)
+    failure: str | None = None
+    """Why it has to run once more."""

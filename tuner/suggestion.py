@@ -85,7 +85,7 @@ def _suggest(trial: BaseTrial, name: str, allowed: Choices | Range) -> Value:
 def _mirrored(allowed: Choices | Range, value: Value) -> Value:
     """KerasTuner's "reverse_log" is dense at the upper end: Optuna draws its mirror image. Its own inverse."""
     if isinstance(allowed, Range) and allowed.scale == "reverse_log" and not isinstance(value, str):
-        mirror = allowed.low + allowed.high - value
+        mirror = min(max(allowed.low + allowed.high - value, allowed.low), allowed.high)  # it may be an ulp outside
         return int(mirror) if allowed.whole else mirror
     return value
 

@@ -14,7 +14,7 @@ import keras_tuner
 from search_spaces.hyperparameter import Value
 from search_spaces.space import VALIDATION_BATCH, populated, targets
 from tuner.datasets import ImageData
-from tuner.errors import Infeasible, OutOfMemory, TrialFailure
+from tuner.errors import OUT_OF_MEMORY, Infeasible, OutOfMemory, TrialFailure
 from tuner.features import Features
 from tuner.fitting import Fitting
 from tuner.lockstep import Lockstep
@@ -123,8 +123,10 @@ class Training:
         self._space.declare_hyperparameters(hp)
         self.model = self._space.build(hp)
         Fitting(self.model, self._features, self._seed, self._views, self._traced)
-        hand_over({})
         data, classes = self._data, len(self._data.class_names)
+        if not self.model.built:  # a subclass, or Sequential without an Input: Keras would build it in fit
+            self.model(keras.ops.convert_to_tensor(data.train_images[:1]))
+        hand_over({})
         report = _Report(hand_over)
         result = self._space.fit(
             hp,
@@ -184,7 +186,7 @@ def _failures(what: str) -> Iterator[None]:
         text = _first_words(error)
         kind = type(error).__name__
         if isinstance(error, MemoryError) or kind == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in str(error):
-            raise OutOfMemory(f"out of memory: {text}") from error
+            raise OutOfMemory(f"{OUT_OF_MEMORY}: {text}") from error
         raise TrialFailure(f"{what}: {kind}: {text}") from error
 
 

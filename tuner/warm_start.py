@@ -12,6 +12,7 @@ from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter
 from tuner.config import StudyConfig
 from tuner.earlier_runs import earlier_runs
+from tuner.errors import OUT_OF_MEMORY, WORKER_FAILED
 from tuner.proposals import Proposer
 
 ENDED = (TrialState.DONE, TrialState.STOPPED, TrialState.FAILED)
@@ -49,7 +50,9 @@ def _tell(proposer: Proposer, number: int, trial: TrialRecord, to_the_end: bool)
     proposer.begin(number, trial.configuration)
     for epoch in trial.epochs:
         proposer.report(number, epoch.epoch, epoch.val_accuracy)
-    is_its_fault = trial.state is TrialState.FAILED and not (trial.reason or "").startswith("its worker failed")
+    is_its_fault = trial.state is TrialState.FAILED and not (trial.reason or "").startswith(
+        (WORKER_FAILED, OUT_OF_MEMORY)
+    )
     proposer.end(number, is_done=trial.state is TrialState.DONE and to_the_end, has_failed=is_its_fault)
 
 

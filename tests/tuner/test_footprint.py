@@ -7,8 +7,13 @@ import keras
 import numpy as np
 import pytest
 
+from search_spaces.configuration import complete
+from search_spaces.declaration import declared
+from search_spaces.finetune import FineTune
+from search_spaces.space import populated
+from search_spaces.task import Task
 from tuner.errors import Infeasible
-from tuner.footprint import Footprints
+from tuner.footprint import Footprints, _architecture
 from tuner.limits import Limits
 
 IMAGE = np.zeros((1, 8, 8, 3), "uint8")
@@ -74,3 +79,18 @@ def test_a_model_beyond_a_limit_is_infeasible(limits: Limits, message: str, know
 
 def test_a_model_at_its_limits_is_feasible() -> None:
     assert Footprints(IMAGE, Limits(parameters=1963, latency=1e6)).of(model())["parameters"] == 1963
+
+
+def test_equal_models_of_our_spaces_are_one_architecture() -> None:
+    """Thawed layers, rates and strengths change nothing of an inference; a backbone's operations are counted up."""
+    space = FineTune(Task(32, 3, 100, 2), {"mobilenet": None})
+
+    def built(**given: object) -> keras.Model:
+        hp = populated(complete(declared(space), {"image_size": 32, "dense_layers": 1, **given}))
+        space.declare_hyperparameters(hp)
+        return space.build(hp)
+
+    one = _architecture(built(augmentation="standard", augmentation_strength=0.1, dropout=0.2))
+    other = built(augmentation="standard", augmentation_strength=0.2, unfrozen_layers=8, dropout=0.5)
+    assert one == _architecture(other)
+    assert one != _architecture(built(augmentation="standard", dropout=0.2, dense_units=77))

@@ -134,12 +134,12 @@ def test_no_configuration_is_tried_twice_and_a_space_can_end(study: optuna.Study
         values.append(suggestion["configuration"]["x"])
         one.on_trial_complete(str(len(values) - 1), result(3, 0.5))
     assert sorted(values) == [0, 1, 2, 3, 4]
-    assert one.ended_early == "all 5 configurations that were found in this space have been tried"
+    assert one.ended_early == "no configuration was found that has not been tried; 5 were"
 
 
 def test_no_trial_begins_that_cannot_reach_its_first_rung(study: optuna.Study) -> None:
     now = [0.0]
-    one = searcher(study, concurrency=1, seconds=100.0, clock=lambda: now[0], first=[{"x": 1}] * 9)
+    one = searcher(study, concurrency=1, seconds=100.0, clock=lambda: now[0], first=[{"x": x} for x in range(11)])
     for number in range(9):  # each takes 10 s to its first rung
         assert one.suggest(str(number)) is not None
         one.on_trial_result(str(number), result(1, 0.5))
@@ -151,7 +151,7 @@ def test_no_trial_begins_that_cannot_reach_its_first_rung(study: optuna.Study) -
     now[0] = 95.0
     assert one.suggest("too late") == Searcher.FINISHED
     assert one.ended_early == "no other trial would have reached its first rung in the time that was left"
-    assert len(study.trials) == 10
+    assert (len(study.trials), one.left_out) == (10, 1)
 
 
 def infeasible() -> dict[str, Any]:
@@ -184,6 +184,31 @@ def test_a_study_ends_when_nothing_is_feasible(study: optuna.Study) -> None:
     assert one.ended_early == "52 configurations in a row had models with more than --max-parameters 100"
 
 
+def test_a_good_trial_that_ends_late_does_not_undo_the_end(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=3, trials=5)
+    for name in ("good", "a", "b"):
+        one.suggest(name)
+    running = ["a", "b"]
+    while not one.ended_early:
+        one.on_trial_complete(running.pop(0), infeasible())
+        running.append(str(len(study.trials)))
+        one.suggest(running[-1])
+    one.on_trial_complete("good", result(3, 0.5))
+    for name in running:
+        one.on_trial_complete(name, infeasible())
+    assert one.suggest("more") == Searcher.FINISHED
+
+
+def test_a_configuration_that_is_known_is_not_tried_again(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=9, first=[{"x": 1}, {"x": 1}, {"x": 2}])
+    one._proposer.begin(-1, {"x": 2})
+    first, second = one.suggest("a"), one.suggest("b")
+    assert first is not None
+    assert first["configuration"] == {"x": 1}
+    assert second is not None
+    assert second["configuration"]["x"] not in (1, 2)
+
+
 def test_a_trial_that_ran_out_of_memory_is_tried_again_alone_at_the_end(study: optuna.Study) -> None:
     one = searcher(study, trials=3)
     first = one.suggest("a")
@@ -197,6 +222,7 @@ def test_a_trial_that_ran_out_of_memory_is_tried_again_alone_at_the_end(study: o
     assert one.suggest("f") is None
     one.on_trial_complete("e", result(3, 0.9))
     assert study.trials[0].value == 0.9
+    assert "failure" not in study.trials[0].user_attrs
     assert one.suggest("g") == Searcher.FINISHED
 
 

@@ -14,6 +14,7 @@ from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
 from search_spaces.declaration import declared, read
 from search_spaces.finetune import FineTune
+from search_spaces.hyperparameter import Hyperparameter, Range
 from search_spaces.task import Task
 from tests.strategies import configurations
 from tuner.suggestion import Suggestions
@@ -129,3 +130,13 @@ def test_what_is_not_drawn_keeps_its_default_unless_it_is_given() -> None:
     assert suggestions.of(study.trials[0])["early_stopping"] == 5
     assert study.best_value == 0.5
     assert {suggestions.suggest(study.ask())["early_stopping"] for _ in range(20)} == {0}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.1, 0.9), (1e-4, 1e-2), (0.05, 0.3), (1e-4, 0.1)])
+def test_the_ends_of_a_reverse_log_range_stay_inside(low: float, high: float) -> None:
+    space = (Hyperparameter("x", Range(low, high, None, "reverse_log"), low),)
+    suggestions = Suggestions(space)
+    for value in (low, high):
+        found = suggestions.of(suggestions.trial({"x": value}))["x"]
+        assert low <= float(found) <= high
+        assert found == pytest.approx(value)

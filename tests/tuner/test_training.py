@@ -20,6 +20,8 @@ from search_spaces.task import Task
 from tests.search_spaces.kerastuner_users import DropoutCNN
 from tuner.datasets import ImageData
 from tuner.errors import TrialFailure
+from tuner.footprint import Footprints
+from tuner.limits import Limits
 from tuner.suggestion import Suggestions
 from tuner.training import Training
 
@@ -61,6 +63,41 @@ class Other(keras_tuner.HyperModel):
         model = keras.Sequential([*layers, keras.layers.Dense(2, activation="softmax")])
         model.compile(keras.optimizers.Adam(0.1), self.loss, metrics=list(self.metrics))
         return model
+
+
+class Unbuilt(Other):
+    """As KerasTuner's guide begins: no Input, so that the first batch builds the model; or a subclass of it."""
+
+    def __init__(self, is_subclass: bool) -> None:
+        super().__init__()
+        self.is_subclass = is_subclass
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
+        model = Chain(layers) if self.is_subclass else keras.Sequential(layers)
+        model.compile(keras.optimizers.Adam(0.1), self.loss, metrics=["accuracy"])
+        return model
+
+
+class Chain(keras.Model):
+    """Calls its layers in turn."""
+
+    def __init__(self, chained: list[keras.layers.Layer]) -> None:
+        super().__init__()
+        self.chained = chained
+
+    def call(self, images: Any) -> Any:
+        for layer in self.chained:
+            images = layer(images)
+        return images
+
+
+@pytest.mark.parametrize("is_subclass", [False, True])
+def test_a_model_that_its_first_batch_builds_is_measured_and_trained(two_colours: ImageData, is_subclass: bool) -> None:
+    one = Training(Unbuilt(is_subclass), {}, two_colours, 2, seed=0)
+    footprints = Footprints(two_colours.validation_images[:1], Limits())
+    assert one.measure(footprints.of)["parameters"] == 16 * 16 * 3 * 2 + 2
+    assert [one.run_epoch()["epoch"] for _ in range(2)] == [1, 2]
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
