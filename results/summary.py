@@ -42,7 +42,8 @@ def _measures(top: pd.DataFrame) -> Padding:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     shown = [name for name in MEASURES if name != "size_mb"]  # all of them are too wide for a terminal
     for name in shown:
-        table.add_column(TITLES.get(name, name), justify="left" if name == "state" else "right")
+        title = TITLES.get(name, name)
+        table.add_column(title, justify="left" if name == "state" else "right", no_wrap=" " not in title)
     for values in zip(*(top[name] for name in shown), strict=True):
         table.add_row(*map(cell, shown, values))
     return Padding(table, (1, 0))
