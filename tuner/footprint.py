@@ -9,12 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from tuner.frozen_prefix import unnamed
 from tuner.limits import Limits
 
 CALLS = 7
 """Of which the fastest counts, after one that traces: what is slower was disturbed by the trials beside."""
-IRRELEVANT = ("name", "trainable", "seed", "build_config", "kernel_initializer", "kernel_regularizer")
-"""Settings of layers that change nothing about what an inference computes."""
+IRRELEVANT = ("build_config", "kernel_initializer", "kernel_regularizer")
+"""Settings of layers that change nothing about what an inference computes, beside those that `unnamed` leaves out."""
 TRAINING_ONLY = ("Dropout", "Random", "RandAugment", "MixUp", "CutMix")
 """Layers whose class is named so do nothing in inference."""
 
@@ -83,7 +84,7 @@ def _architecture(model: keras.Model) -> str | None:
     numbers: dict[str, int] = {}
     for part in parts:
         numbers.setdefault(part.name, len(numbers))
-    text = json.dumps(_described(config, numbers), sort_keys=True, default=repr)
+    text = json.dumps(_described(unnamed(config), numbers), sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -11,8 +11,9 @@ from benchmarks.search_quality.simulator import Decision, simulate
 from benchmarks.search_quality.table import Table
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter, Range
+from tests.conftest import SHARED
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+DATA = SHARED / "data"
 
 
 class Hill:
@@ -105,13 +106,13 @@ def test_a_table_answers_with_its_nearest_row(tmp_path: Path) -> None:
     assert [one.name for one in table.space] == ["optimizer", "width"]
 
 
-@pytest.mark.skipif(not (SHARED / "lcbench").is_dir(), reason="the surrogate lies in ../shared/data/lcbench")
+@pytest.mark.skipif(not (DATA / "lcbench").is_dir(), reason="the surrogate lies in ../shared/data/lcbench")
 def test_lcbench_tells_a_learning_curve_and_a_clock() -> None:
     pytest.importorskip("onnxruntime", reason="belongs to the extra `bench`")
     from benchmarks.search_quality.lcbench import LCBench, tasks
 
-    assert len(tasks(SHARED / "lcbench")) == 34
-    curves = LCBench(SHARED / "lcbench", "167149")
+    assert len(tasks(DATA / "lcbench")) == 34
+    curves = LCBench(DATA / "lcbench", "167149")
     configuration: Configuration = {
         "batch_size": 64, "learning_rate": 1e-2, "momentum": 0.9, "weight_decay": 1e-2, "num_layers": 3,
         "max_units": 256, "max_dropout": 0.5,
