@@ -24,9 +24,9 @@ demo: $(INSTALLED)
 	$(BIN)/python scripts/predict.py runs/$(RUN)/export/model.keras runs/$(RUN)/export/a-3.png runs/$(RUN)/export/a-7.png
 
 # On TensorFlow, and on JAX what computes.
-JAX_TESTS := tests/tuner/test_batches.py tests/tuner/test_feature_store.py tests/tuner/test_fitting.py \
-  tests/tuner/test_folding.py tests/tuner/test_frozen_prefix.py tests/tuner/test_precision.py tests/tuner/test_seeding.py \
-  tests/tuner/test_trainable.py tests/tuner/test_training.py tests/integration/test_jax.py
+JAX_TESTS := tests/tuner/trial/test_batches.py tests/tuner/trial/test_feature_store.py tests/tuner/trial/test_fitting.py \
+  tests/tuner/trial/test_folding.py tests/tuner/trial/test_frozen_prefix.py tests/tuner/trial/test_precision.py tests/tuner/trial/test_seeding.py \
+  tests/tuner/test_trainable.py tests/tuner/trial/test_training.py tests/integration/test_jax.py
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -k "not every_backbone" $(JAX_TESTS)

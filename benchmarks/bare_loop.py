@@ -20,7 +20,7 @@ SLOTS = 2
 
 def train(waiting: Any, space: str, arrays: str, store: str, weights: str | None) -> None:
     """Train what waits, one after another."""
-    from tuner.resources import TrialResources, clear_process, prepare_process
+    from tuner.trial.resources import TrialResources, clear_process, prepare_process
 
     prepare_process(TrialResources(1, 0, SLOTS))
     from search_spaces.configuration import complete
@@ -28,11 +28,11 @@ def train(waiting: Any, space: str, arrays: str, store: str, weights: str | None
     from search_spaces.declaration import declared
     from search_spaces.finetune import FineTune
     from search_spaces.task import Task
-    from tuner.feature_store import FeatureStore
-    from tuner.features import Features
-    from tuner.precision import dtype_policy, measured_here
-    from tuner.traced import TracedModels
-    from tuner.training import Training
+    from tuner.trial.feature_store import FeatureStore
+    from tuner.trial.features import Features
+    from tuner.trial.precision import dtype_policy, measured_here
+    from tuner.trial.traced import TracedModels
+    from tuner.trial.training import Training
 
     data = image_data(arrays)
     task = Task(32, 10, len(data.train_labels), EPOCHS)

@@ -20,7 +20,7 @@ from sample import draw
 from side import JPEG, measured, several, write_table
 
 from search_spaces.configuration import Configuration
-from tuner.proposals import Proposer
+from tuner.proposal.proposer import Proposer
 
 TRIALS, EPOCHS, TRAINING, VALIDATION = 40, 8, 2000, 1000
 TITLE = (

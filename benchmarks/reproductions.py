@@ -84,9 +84,9 @@ def train(one: Job, data: Path) -> Job:
     from search_spaces.declaration import declared
     from search_spaces.registry import SpaceSpec
     from search_spaces.task import Task
-    from tuner.datasets import load
-    from tuner.resources import TrialResources, prepare_process
-    from tuner.training import Training
+    from tuner.trial.datasets import load
+    from tuner.trial.resources import TrialResources, prepare_process
+    from tuner.trial.training import Training
 
     prepare_process(TrialResources(cpus=1, gpus=0, concurrency=1))
     images = load(str(data), None, one["seed"])

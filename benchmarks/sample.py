@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tuner.datasets import ImageData
+from tuner.trial.datasets import ImageData
 
 ARCHIVE = Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg.tar.xz"
 """CIFAR-10 as JPEG files of quality 75: train/<class>/0000.jpg to 4999.jpg, and test/ likewise."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tuner.precision import processor
+from tuner.trial.precision import processor
 
 ROOT = Path(__file__).parents[1]
 TABLES = ROOT / "benchmarks" / "tables"

@@ -18,8 +18,8 @@ from search_spaces.configuration import Configuration, complete
 from search_spaces.declaration import declared
 from search_spaces.finetune import FineTune
 from search_spaces.task import Task
-from tuner.datasets import ImageData, load
-from tuner.training import Training
+from tuner.trial.datasets import ImageData, load
+from tuner.trial.training import Training
 
 IMAGES, CLASSES = 200, 10
 LENGTHS = (4, 8, 16)

@@ -29,16 +29,16 @@ TITLE = (
 
 def train(arguments: tuple[int, str, str]) -> dict[str, list[float]]:
     """All numbers of views for one seed, in a process of one thread."""
-    from tuner.resources import TrialResources, prepare_process
+    from tuner.trial.resources import TrialResources, prepare_process
 
     prepare_process(TrialResources(1, 0, 2))
     from search_spaces.configuration import complete
     from search_spaces.declaration import declared
     from search_spaces.finetune import FineTune
     from search_spaces.task import Task
-    from tuner.feature_store import FeatureStore
-    from tuner.features import Features
-    from tuner.training import Training
+    from tuner.trial.feature_store import FeatureStore
+    from tuner.trial.features import Features
+    from tuner.trial.training import Training
 
     seed, arrays, weights = arguments
     data = image_data(arrays)

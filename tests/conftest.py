@@ -15,7 +15,7 @@ import optuna
 import pytest
 from PIL import Image
 
-from tuner.datasets import ImageData
+from tuner.trial.datasets import ImageData
 
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -16,16 +16,22 @@ ALLOWED = {
 }
 
 
-def imported(file: Path) -> set[str]:
-    """Top-level names that a file imports, anywhere in it."""
+def modules(file: Path) -> set[str]:
+    """What a file imports, anywhere in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file} imports relatively"
-            names.add(node.module or "")
-    return {name.partition(".")[0] for name in names}
+            module = node.module or ""
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def imported(file: Path) -> set[str]:
+    """Top-level names that a file imports."""
+    return {name.partition(".")[0] for name in modules(file)}
 
 
 @pytest.mark.parametrize("room", ALLOWED)
@@ -40,6 +46,16 @@ def test_a_room_imports_only_rooms_below_it(room: str) -> None:
 def test_lower_rooms_know_no_ray_and_spaces_no_optuna(room: str) -> None:
     for file in (ROOT / room).rglob("*.py"):
         assert not imported(file) & ({"ray", "optuna"} if room == "search_spaces" else {"ray"}), file
+
+
+@pytest.mark.parametrize("room", ["trial", "proposal"])
+def test_the_inner_rooms_of_the_tuner_stand_by_themselves(room: str) -> None:
+    files = list((ROOT / "tuner" / room).rglob("*.py"))
+    assert files
+    for file in files:
+        assert "ray" not in imported(file), file
+        ours = {name for name in modules(file) if name.startswith("tuner")}
+        assert all(name == f"tuner.{room}" or name.startswith(f"tuner.{room}.") for name in ours), file
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""How the search runs: data, trials, searcher, scheduler, and the study that puts them together."""
+"""How the search runs: the study, and Ray's searcher, scheduler and trials."""

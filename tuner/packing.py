@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from search_spaces.configuration import Configuration, complete
 from search_spaces.hyperparameter import Hyperparameter
 from search_spaces.registry import SpaceSpec
-from tuner.neighbours import at_random
-from tuner.resources import TrialResources, prepare_process
+from tuner.proposal.neighbours import at_random
+from tuner.trial.resources import TrialResources, prepare_process
 
 if TYPE_CHECKING:
     import keras_tuner

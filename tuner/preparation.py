@@ -98,7 +98,7 @@ def prepare(request: Request) -> Preparation:
     import keras
 
     from search_spaces.backbones import keras_cache
-    from tuner.precision import fastest
+    from tuner.trial.precision import fastest
 
     weights, left_out = load_weights(request)
     notes = []

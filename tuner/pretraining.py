@@ -14,10 +14,10 @@ from search_spaces.declaration import declared
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Value
 from search_spaces.task import Task
-from tuner.datasets import load
-from tuner.precision import dtype_policy
-from tuner.resources import TrialResources, prepare_process
-from tuner.training import Training
+from tuner.trial.datasets import load
+from tuner.trial.precision import dtype_policy
+from tuner.trial.resources import TrialResources, prepare_process
+from tuner.trial.training import Training
 
 CONFIGURATION: dict[str, Value] = TRUNK | {
     "pooling": "average",

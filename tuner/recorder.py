@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 from results.best_models import BestModels
 from results.paths import RunPaths
 from results.records import EpochRecord, TrialRecord, TrialState, write
-from tuner.errors import WORKER_FAILED
+from tuner.trial.errors import WORKER_FAILED
 
 
 class Recorder(tune.Callback):

@@ -23,20 +23,20 @@ from search_spaces.configuration import fixed
 from search_spaces.hyperparameter import Hyperparameter
 from search_spaces.registry import SpaceSpec
 from tuner.config import StudyConfig
-from tuner.datasets import ImageData
-from tuner.deadline import Deadline
 from tuner.first_trials import first_configurations
-from tuner.limits import Limits
 from tuner.monitor import Monitor
 from tuner.packing import TRIED, configurations, measure, slots
-from tuner.precision import dtype_policy, measured_here
 from tuner.preparation import Preparation
-from tuner.proposals import Proposer
+from tuner.proposal.deadline import Deadline
+from tuner.proposal.proposer import Proposer
 from tuner.recorder import Recorder
-from tuner.resources import TrialResources, share_out
 from tuner.scheduler import create_scheduler, rungs
 from tuner.searcher import StudySearcher, create_study
 from tuner.trainable import TrialSettings, WarmTrial
+from tuner.trial.datasets import ImageData
+from tuner.trial.limits import Limits
+from tuner.trial.precision import dtype_policy, measured_here
+from tuner.trial.resources import TrialResources, share_out
 from tuner.warm_start import warm_start
 
 PACKAGES = ("thaw-tuner", "ray", "optuna", "keras", "keras-tuner", "tensorflow", "jax", "numpy")

@@ -13,10 +13,10 @@ from ray.tune.search import Searcher
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
-from tuner.deadline import Deadline
-from tuner.errors import WORKER_FAILED
-from tuner.proposals import Proposer
-from tuner.suggestion import Suggestions
+from tuner.proposal.deadline import Deadline
+from tuner.proposal.proposer import Proposer
+from tuner.proposal.suggestion import Suggestions
+from tuner.trial.errors import WORKER_FAILED
 
 
 def create_study(journal: Path, name: str) -> optuna.Study:

@@ -13,10 +13,10 @@ from search_spaces.recipes import named
 from search_spaces.task import Task
 from tuner.chatter import redirected
 from tuner.config import StudyConfig, read_configurations
-from tuner.datasets import ImageData, load
 from tuner.earlier_runs import earlier_runs
-from tuner.feature_store import check_folder
 from tuner.preparation import Preparation, Preparer, Request, load_weights
+from tuner.trial.datasets import ImageData, load
+from tuner.trial.feature_store import check_folder
 
 WORKS = "this works now: python scripts/search.py --space finetune --data digits"
 

@@ -16,18 +16,18 @@ from ray import tune
 
 from results.best_models import BestModels
 from search_spaces.registry import SpaceSpec
-from tuner.datasets import ImageData
-from tuner.errors import Infeasible, OutOfMemory, TrialFailure
-from tuner.limits import Limits
-from tuner.resources import TrialResources, clear_process, prepare_process
+from tuner.trial.datasets import ImageData
+from tuner.trial.errors import Infeasible, OutOfMemory, TrialFailure
+from tuner.trial.limits import Limits
+from tuner.trial.resources import TrialResources, clear_process, prepare_process
 
 if TYPE_CHECKING:
     import keras_tuner
 
-    from tuner.features import Features
-    from tuner.footprint import Footprints
-    from tuner.traced import TracedModels
-    from tuner.training import Training
+    from tuner.trial.features import Features
+    from tuner.trial.footprint import Footprints
+    from tuner.trial.traced import TracedModels
+    from tuner.trial.training import Training
 
 THOROUGH = 20
 """Trials after which a worker forgets what makes it faster too, lest it grow."""
@@ -128,8 +128,8 @@ class WarmTrial(tune.Trainable):
     def _begin(self) -> Training:
         if self._space is None:
             self._space = self._warm_up()
-        from tuner.traced import TracedModels
-        from tuner.training import Training
+        from tuner.trial.traced import TracedModels
+        from tuner.trial.training import Training
 
         settings = self._settings
         self._traced = self._traced or TracedModels()
@@ -150,7 +150,7 @@ class WarmTrial(tune.Trainable):
 
     def _measured(self, training: Training) -> dict[str, float]:
         if self._footprints is None:
-            from tuner.footprint import Footprints
+            from tuner.trial.footprint import Footprints
 
             self._footprints = Footprints(self._data.validation_images[:1], self._settings.limits)
         return training.measure(self._footprints.of)
@@ -159,8 +159,8 @@ class WarmTrial(tune.Trainable):
         prepare_process(self._settings.resources)
         space = self._settings.spec.create()
         if self._settings.feature_store_gb:
-            from tuner.feature_store import FeatureStore
-            from tuner.features import Features
+            from tuner.trial.feature_store import FeatureStore
+            from tuner.trial.features import Features
 
             store = FeatureStore(self._settings.feature_store.expanduser(), self._settings.feature_store_gb * 1e9)
             self._features = Features(store, self._settings.seed)

@@ -12,8 +12,8 @@ from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter
 from tuner.config import StudyConfig
 from tuner.earlier_runs import earlier_runs
-from tuner.errors import OUT_OF_MEMORY, WORKER_FAILED
-from tuner.proposals import Proposer
+from tuner.proposal.proposer import Proposer
+from tuner.trial.errors import OUT_OF_MEMORY, WORKER_FAILED
 
 ENDED = (TrialState.DONE, TrialState.STOPPED, TrialState.FAILED)
 """States of trials from which something can be learned; what was infeasible there may be feasible here."""

@@ -19,8 +19,8 @@ from search_spaces.declaration import declared
 from search_spaces.finetune import FineTune
 from search_spaces.task import Task
 from tuner.config import StudyConfig
-from tuner.deadline import Deadline
-from tuner.proposals import Proposer
+from tuner.proposal.deadline import Deadline
+from tuner.proposal.proposer import Proposer
 from tuner.scheduler import rungs
 from tuner.searcher import StudySearcher, create_study
 

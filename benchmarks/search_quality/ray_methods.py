@@ -14,11 +14,11 @@ from benchmarks.search_quality.curves import Curves
 from benchmarks.search_quality.simulator import REDUCTION_FACTOR, Decision
 from search_spaces.configuration import Configuration
 from tuner.config import StudyConfig
-from tuner.deadline import Deadline
-from tuner.proposals import Proposer
+from tuner.proposal.deadline import Deadline
+from tuner.proposal.proposer import Proposer
+from tuner.proposal.suggestion import Suggestions
 from tuner.scheduler import create_scheduler, rungs
 from tuner.searcher import StudySearcher
-from tuner.suggestion import Suggestions
 
 
 class RayMethod:

@@ -21,7 +21,7 @@ from benchmarks.search_quality.lcbench import LCBench, tasks
 from benchmarks.search_quality.nb301 import NB301
 from benchmarks.search_quality.simulator import simulate
 from benchmarks.search_quality.table import Table
-from tuner.neighbours import at_random
+from tuner.proposal.neighbours import at_random
 
 RANDOM = 1000
 """Configurations that a task's scale is taken from."""

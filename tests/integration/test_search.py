@@ -132,7 +132,7 @@ def test_report_export_and_predict(found: tuple[RunPaths, str], folder: Path) ->
         "print('accuracy', (guess == data['labels']).mean())\n"
         "assert not {'tuner', 'results', 'search_spaces'} & set(sys.modules)"
     )
-    from tuner import datasets
+    from tuner.trial import datasets
 
     data = datasets.load("digits", 16, seed=0)
     np.savez(folder / "val.npz", images=data.validation_images, labels=data.validation_labels)

@@ -7,9 +7,9 @@ from search_spaces.declaration import declared
 from search_spaces.registry import SpaceSpec
 from search_spaces.task import Task
 from tuner import packing
-from tuner.datasets import ImageData
 from tuner.packing import Measured, configurations, measure, slots
-from tuner.resources import TrialResources
+from tuner.trial.datasets import ImageData
+from tuner.trial.resources import TrialResources
 
 TASK = Task(16, 2, 40, max_epochs=2)
 

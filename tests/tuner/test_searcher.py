@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search_spaces.declaration import read
-from tuner.deadline import Deadline
-from tuner.proposals import Proposer
+from tuner.proposal.deadline import Deadline
+from tuner.proposal.proposer import Proposer
 from tuner.searcher import MOST_INFEASIBLE, StudySearcher, create_study
 
 

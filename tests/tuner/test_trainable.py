@@ -16,11 +16,11 @@ from search_spaces.custom_cnn import CustomCNN
 from search_spaces.declaration import declared
 from search_spaces.registry import SpaceSpec
 from search_spaces.task import Task
-from tuner import traced
-from tuner.datasets import ImageData
-from tuner.limits import Limits
-from tuner.resources import TrialResources
 from tuner.trainable import TrialSettings, WarmTrial
+from tuner.trial import traced
+from tuner.trial.datasets import ImageData
+from tuner.trial.limits import Limits
+from tuner.trial.resources import TrialResources
 
 TASK = Task(16, 2, 40, max_epochs=2)
 

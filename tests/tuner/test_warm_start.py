@@ -15,7 +15,7 @@ from search_spaces.hyperparameter import Choices, Condition, Hyperparameter, Ran
 from tests.results.written_run import a_trial, write_run
 from tuner.config import StudyConfig
 from tuner.earlier_runs import earlier_runs
-from tuner.proposals import Proposer
+from tuner.proposal.proposer import Proposer
 from tuner.warm_start import warm_start
 
 SPACE = (

@@ -1,0 +1,61 @@
+"""What is not begun any more when the time runs out."""
+
+import random
+
+import pytest
+
+from search_spaces.configuration import Configuration
+from search_spaces.hyperparameter import Choices, Condition, Hyperparameter, Range
+from tuner.proposal.deadline import Deadline
+
+SPACE = (
+    Hyperparameter("net", Choices(("small", "large")), "small"),
+    Hyperparameter("thawed", Range(0, 20, None, "linear", whole=True), 0, (Condition("net", ("large",)),)),
+    Hyperparameter("thawed", Range(0, 4, None, "linear", whole=True), 0, (Condition("net", ("small",)),)),
+    Hyperparameter("rate", Range(1e-4, 1e-1, None, "log"), 1e-2),
+)
+
+
+def seconds(configuration: Configuration) -> float:
+    return 2.0 if configuration["net"] == "small" else 10.0 * 1.1 ** float(configuration["thawed"])
+
+
+@pytest.fixture
+def known() -> tuple[Deadline, list[float]]:
+    """One that ends after 1000 s and has seen 60 trials; and its clock."""
+    now = [50.0]
+    deadline = Deadline(SPACE, first_rung=2, seconds=1000, workers=2, clock=lambda: now[0])
+    rng = random.Random(0)
+    for number in range(62):
+        net = rng.choice(["small", "large"])
+        configuration: Configuration = {
+            "net": net, "thawed": rng.randrange(5 if net == "small" else 21), "rate": 10 ** rng.uniform(-4, -1)
+        }  # fmt: skip
+        deadline.observe(configuration, 1, 0.1)  # an epoch that is no rung
+        deadline.observe(configuration, 2, 500.0 if number < 2 else seconds(configuration))
+    return deadline, now
+
+
+@pytest.mark.parametrize(
+    ("left", "allowed"), [(900, "small large deep"), (30, "small large"), (5, "small"), (0.5, ""), (-1, "")]
+)
+def test_what_takes_too_long_is_not_begun(known: tuple[Deadline, list[float]], left: float, allowed: str) -> None:
+    deadline, now = known
+    now[0] = 1050 - left
+    cases: dict[str, Configuration] = {
+        "small": {"net": "small", "thawed": 2, "rate": 1e-2},
+        "large": {"net": "large", "thawed": 2, "rate": 1e-2},  # 12 s
+        "deep": {"net": "large", "thawed": 20, "rate": 1e-2},  # 67 s
+    }
+    assert " ".join(name for name, one in cases.items() if deadline.allows(one)) == allowed
+
+
+def test_without_a_limit_all_is_allowed() -> None:
+    deadline = Deadline(SPACE, 1, None, 1)
+    for _ in range(20):
+        deadline.observe({"net": "small", "thawed": 1, "rate": 1e-2}, 1, 1e9)
+    assert deadline.allows({"net": "small", "thawed": 1, "rate": 1e-2})
+
+
+def test_the_first_trials_are_begun_whatever_they_take() -> None:
+    assert Deadline(SPACE, 1, 0.001, 1).allows({"net": "small", "thawed": 1, "rate": 1e-2})

@@ -1,0 +1,97 @@
+"""What is proposed after what was seen."""
+
+import random
+import statistics
+
+import pytest
+
+from search_spaces.configuration import Configuration
+from search_spaces.hyperparameter import Choices, Condition, Hyperparameter, Range
+from tuner.proposal.proposer import ENOUGH, Proposer
+
+SPACE = (
+    Hyperparameter("kind", Choices(("a", "b")), "a"),
+    Hyperparameter("x", Range(0.0, 1.0), 0.5),
+    Hyperparameter("y", Range(0.0, 1.0), 0.5, (Condition("kind", ("b",)),)),
+)
+RUNGS = (1, 3, 9)
+
+
+def study(proposer: Proposer, trials: int, begin: int = 0, epochs: int = 9, sign: int = 1) -> list[Configuration]:
+    """Trials one after another in which kind "b" with x and y near 0.7 is best at epochs from 3 on, worst at 1."""
+    found = []
+    for number in range(begin, begin + trials):
+        configuration = proposer.propose(number)
+        assert configuration is not None
+        found.append(configuration)
+        proposer.begin(number, configuration)
+        score = 0.9 - abs(float(configuration["x"]) - 0.7) / 2 - abs(float(configuration.get("y", 0.0)) - 0.7) / 2
+        for epoch in (1, 3, 9):
+            if epoch <= epochs:
+                proposer.report(number, epoch, sign * score if epoch > 1 else (1 - score) / 2)
+        proposer.end(number, is_done=epochs == 9)
+    return found
+
+
+def distance(configurations: list[Configuration]) -> float:
+    return statistics.mean(abs(float(one["x"]) - 0.7) + abs(float(one.get("y", 0.0)) - 0.7) for one in configurations)
+
+
+def test_it_begins_at_random_and_then_closes_in() -> None:
+    found = study(Proposer(SPACE, RUNGS, seed=1), 80)
+    assert distance(found[50:]) < 0.7 * distance(found[:ENOUGH])
+    assert sum("y" in one for one in found[50:]) > 15
+
+
+def test_the_highest_rung_that_knows_enough_is_believed() -> None:
+    """At epoch 1 the worst look best."""
+    misled, informed = Proposer(SPACE, RUNGS, seed=2), Proposer(SPACE, RUNGS, seed=2)
+    study(misled, 40, epochs=1)
+    study(informed, 40, epochs=9)
+    assert distance(study(informed, 30, begin=40, epochs=9)) < 0.7 * distance(study(misled, 30, begin=40, epochs=1))
+
+
+def test_failures_are_avoided_but_prove_nothing_else() -> None:
+    proposer, rng = Proposer(SPACE, RUNGS, seed=3), random.Random(0)
+    for number in range(60):
+        configuration: Configuration = {"kind": "a", "x": rng.random()}
+        proposer.begin(number, configuration)
+        if float(configuration["x"]) > 0.5:
+            proposer.report(number, 1, 0.8)
+            proposer.end(number, has_failed=True)
+        else:
+            proposer.report(number, 1, 0.1)
+            proposer.report(number, 3, 0.2)
+            proposer.end(number)
+    found = [proposer.propose(number) for number in range(100, 200)]
+    assert sum(one is not None and float(one["x"]) < 0.5 for one in found) > 60
+
+
+def test_a_trial_that_runs_is_not_proposed_again() -> None:
+    space = (Hyperparameter("x", Choices((1, 2, 3)), 1),)
+    proposer = Proposer(space, RUNGS, seed=0)
+    found = []
+    for number in range(3):
+        configuration = proposer.propose(number)
+        assert configuration is not None
+        proposer.begin(number, configuration)
+        found.append(configuration["x"])
+    assert sorted(found, key=int) == [1, 2, 3]
+    assert proposer.propose(3) is None
+
+
+def test_only_what_is_welcome_is_proposed() -> None:
+    proposer = Proposer(SPACE, RUNGS, seed=0)
+    assert all(
+        (one := proposer.propose(number, lambda configuration: configuration["kind"] == "b")) and one["kind"] == "b"
+        for number in range(20)
+    )
+    assert proposer.propose(0, lambda configuration: False) is None
+
+
+@pytest.mark.parametrize("number", range(30, 40))
+def test_the_same_trials_and_number_give_the_same_proposal(number: int) -> None:
+    one, other = Proposer(SPACE, RUNGS, seed=4), Proposer(SPACE, RUNGS, seed=4)
+    study(one, 30)
+    study(other, 30)
+    assert one.propose(number) == other.propose(number)

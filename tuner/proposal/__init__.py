@@ -1,0 +1,1 @@
+"""What to try next, from what is known. Knows no Ray and trains nothing."""

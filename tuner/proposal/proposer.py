@@ -1,0 +1,101 @@
+"""What to try next, from what is known at each rung."""
+
+import random
+from collections.abc import Callable, Sequence
+
+from search_spaces.configuration import Configuration
+from search_spaces.hyperparameter import Hyperparameter
+from tuner.proposal.enumeration import every_configuration
+from tuner.proposal.neighbours import at_random, neighbour
+from tuner.proposal.rung_view import RungView
+from tuner.proposal.suggestion import Suggestions
+
+ENOUGH = 10
+"""Results that a rung must have before anything is concluded from it."""
+MINDS = {"rung": 0.40, "near": 0.45, "random": 0.15}
+ELITE = 5
+"""Of so many best configurations one is chosen to look around."""
+TRIES = 50
+"""Proposals that are made until one is new and welcome; then a small finite space is looked through."""
+FAILED = -1.0
+"""Stands for the accuracy of a trial that failed: below all others."""
+
+
+class Proposer:
+    """Proposes configurations of one space, none twice.
+
+    No way to propose is best on all problems, so several do, in turns drawn by lot (`MINDS`): TPE on the scores at the
+    highest rung that has `ENOUGH` of them; a neighbour of one of the best there; a draw at random. The same trials and
+    the same number give the same proposal. Measured in benchmarks/search_quality, docs/searcher.md.
+    """
+
+    def __init__(self, space: Sequence[Hyperparameter], rungs: Sequence[int], seed: int) -> None:
+        """`rungs`: epochs at which trials are compared, the last one included."""
+        self._space = space
+        self._seed = seed
+        self._suggestions = Suggestions(space)
+        self._views = {rung: RungView(self._suggestions) for rung in sorted(rungs)}
+        self._best: dict[int, float] = {}
+        """Of each trial that runs, its best accuracy so far."""
+        self._open: dict[int, list[int]] = {}
+        """Of each trial that runs, the rungs that it has not reached."""
+        self._known: set[tuple[tuple[str, object], ...]] = set()
+        self._every = every_configuration(space)
+
+    def knows(self, configuration: Configuration) -> bool:
+        """Whether it is or was tried."""
+        return _key(configuration) in self._known
+
+    def begin(self, trial: int, configuration: Configuration) -> None:
+        """A trial runs; what is proposed from now on is different."""
+        self._known.add(_key(configuration))
+        self._best[trial] = FAILED
+        self._open[trial] = list(self._views)
+        running = self._suggestions.trial(configuration)
+        for view in self._views.values():
+            view.begin(trial, running)
+
+    def begin_again(self, trial: int) -> None:
+        """A trial that had to be broken off runs once more, from its first epoch."""
+        self._best[trial] = FAILED
+
+    def report(self, trial: int, epoch: int, accuracy: float) -> None:
+        """It has validated; its score at a rung is the best by then."""
+        self._best[trial] = max(self._best[trial], accuracy)
+        for rung in [rung for rung in self._open[trial] if rung <= epoch]:
+            self._close(trial, rung, self._best[trial])
+
+    def end(self, trial: int, is_done: bool = False, has_failed: bool = False) -> None:
+        """It is over. One that is done (it ended by itself) would not score better later; one that failed, at all."""
+        for rung in list(self._open[trial]):
+            self._close(trial, rung, self._best[trial] if is_done else FAILED if has_failed else None)
+        del self._open[trial], self._best[trial]
+
+    def propose(
+        self, trial: int, is_welcome: Callable[[Configuration], bool] = lambda configuration: True
+    ) -> Configuration | None:
+        """The configuration of the trial with that number; None if nothing new and welcome was found."""
+        rng = random.Random(f"{self._seed} {trial}")
+        for turn in range(TRIES):
+            proposed = self._proposed(rng) if turn < TRIES / 2 else at_random(self._space, rng)
+            if not self.knows(proposed) and is_welcome(proposed):
+                return proposed
+        left = [one for one in self._every or () if not self.knows(one) and is_welcome(one)]
+        return rng.choice(left) if left else None
+
+    def _proposed(self, rng: random.Random) -> Configuration:
+        (mind,) = rng.choices(list(MINDS), list(MINDS.values()))
+        view = next((view for view in reversed(self._views.values()) if view.results >= ENOUGH), None)
+        if view is None or mind == "random":
+            return at_random(self._space, rng)
+        if mind == "rung":
+            return view.propose(rng.getrandbits(32))
+        return neighbour(self._space, rng.choice(view.best(ELITE)), rng)
+
+    def _close(self, trial: int, rung: int, score: float | None) -> None:
+        self._open[trial].remove(rung)
+        self._views[rung].end(trial, score)
+
+
+def _key(configuration: Configuration) -> tuple[tuple[str, object], ...]:
+    return tuple(sorted(configuration.items()))

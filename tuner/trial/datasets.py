@@ -1,0 +1,163 @@
+"""Images for a study: training and validation arrays. The test split stays shut: its images are never handed out.
+
+Splits are stratified and drawn once from the study's seed, so every trial sees the same ones.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from results.images import resized
+from results.records import DataRecord
+from search_spaces.backbones import keras_cache
+from search_spaces.errors import Unavailable, UserError
+
+HELD_OUT_SHARE = 0.15
+"""Share of the images that validation gets, and test too, where the source has no split of its own."""
+LEAST_PER_CLASS = 8
+"""The smallest class that gives validation and test an image each, however the apportionment rounds."""
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Images as uint8 [n, side, side, 3] in RGB, labels as int64 [n] that index `class_names`."""
+
+    source: str
+    class_names: tuple[str, ...]
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    validation_images: np.ndarray
+    validation_labels: np.ndarray
+    test_count: int
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images in pixels."""
+        return int(self.train_images.shape[1])
+
+    def summary(self) -> str:
+        """The data in one line, for people."""
+        text = (
+            f"{self.source}: {len(self.train_labels)} training and {len(self.validation_labels)} validation images "
+            f"of {len(self.class_names)} classes, {self.image_size}x{self.image_size} pixels"
+        )
+        skipped = f"; {len(self.skipped)} files skipped that do not decode (study.json names them)"
+        return text + skipped if self.skipped else text
+
+    def record(self) -> DataRecord:
+        """What goes into the study's record."""
+        return DataRecord(
+            source=self.source,
+            image_size=self.image_size,
+            class_names=self.class_names,
+            training_images=len(self.train_labels),
+            validation_images=len(self.validation_labels),
+            test_images=self.test_count,
+            fingerprint=self.fingerprint(),
+            skipped=self.skipped,
+        )
+
+    def fingerprint(self) -> str:
+        """A hash of the classes, images and labels that trials see, splits included: equal only for equal data."""
+        digest = hashlib.sha256("\0".join(self.class_names).encode())
+        for array in (self.train_images, self.train_labels, self.validation_images, self.validation_labels):
+            digest.update(str((array.shape, array.dtype.str)).encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
+
+
+def load(source: str, image_size: int | None, seed: int, strict: bool = False) -> ImageData:
+    """Load `cifar10`, `digits` or a folder of images.
+
+    Args:
+        source: one of these two names, or a folder's path.
+        image_size: side of the squares to make; None keeps the images' own size (see `image_folder.choose_size`).
+        seed: draws the splits that the source does not have.
+        strict: an image that does not decode is an error instead of being skipped.
+
+    Raises:
+        Unavailable: CIFAR-10 is neither cached nor downloadable.
+        UserError: no such source, or a class with too few images.
+    """
+    if source == "cifar10":
+        return _cifar10(image_size, seed)
+    if source == "digits":
+        return _digits(image_size, seed)
+    from tuner.trial.image_folder import load_folder
+
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"--data {source}: no such folder; give cifar10, digits, or a folder with a subfolder a class")
+    return load_folder(folder, image_size, seed, strict)
+
+
+def hold_out(labels: np.ndarray, seed: int, class_names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the images that stay and of the stratified share that is held out, both ascending.
+
+    Raises:
+        UserError: a class is too small to give one image.
+    """
+    for label, name in enumerate(class_names):
+        count = int((labels == label).sum())
+        if count < LEAST_PER_CLASS:
+            raise UserError(
+                f"class {name!r} has {count} images to draw a split from but needs at least {LEAST_PER_CLASS}, "
+                f"so that each split of {HELD_OUT_SHARE:.0%} gets one: add images or leave the class out"
+            )
+    from sklearn.model_selection import train_test_split  # here: workers import this module too, and draw nothing
+
+    held = math.ceil(len(labels) * HELD_OUT_SHARE)
+    kept, held_out = train_test_split(np.arange(len(labels)), test_size=held, stratify=labels, random_state=seed)
+    return np.sort(kept), np.sort(held_out)
+
+
+def three_way(labels: np.ndarray, seed: int, class_names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions for training, validation and test of images that come without a split."""
+    from sklearn.model_selection import train_test_split
+
+    rest, test = hold_out(labels, seed, class_names)
+    train, validation = train_test_split(rest, test_size=len(test), stratify=labels[rest], random_state=seed)
+    return np.sort(train), np.sort(validation), test
+
+
+def _cifar10(image_size: int | None, seed: int) -> ImageData:
+    import keras
+
+    try:
+        (images, labels), (_, test_labels) = keras.datasets.cifar10.load_data()
+    except Exception as error:  # Keras raises a bare Exception when the download fails
+        looked = keras_cache("datasets") / "cifar-10-batches-py-target"
+        raise Unavailable(
+            f"CIFAR-10 is neither in {looked} nor downloadable; "
+            "use --data digits (ships with scikit-learn) or --data FOLDER (a subfolder a class)"
+        ) from error
+    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    labels = labels.reshape(-1).astype(np.int64)
+    train, validation = hold_out(labels, seed, names)
+    images = _resize_all(images, image_size)
+    return ImageData(
+        "cifar10", names, images[train], labels[train], images[validation], labels[validation], len(test_labels)
+    )
+
+
+def _digits(image_size: int | None, seed: int) -> ImageData:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    labels = bunch.target.astype(np.int64)
+    names = tuple(str(name) for name in bunch.target_names)
+    grey = (bunch.images * (255 / 16)).round().astype(np.uint8)  # 8x8 pixels of 0..16
+    images = _resize_all(np.repeat(grey[..., np.newaxis], 3, axis=-1), image_size or 32)
+    train, validation, test = three_way(labels, seed, names)
+    return ImageData("digits", names, images[train], labels[train], images[validation], labels[validation], len(test))
+
+
+def _resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
+    if size is None or images.shape[1] == size:
+        return images
+    return np.stack([np.asarray(resized(Image.fromarray(image), size)) for image in images])
