@@ -1,5 +1,6 @@
 """What to try next, from what is known at each rung."""
 
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -7,26 +8,28 @@ from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
 from tuner.proposal.enumeration import every_configuration
 from tuner.proposal.neighbours import at_random, neighbour
+from tuner.proposal.rung_chain import ENOUGH, FAILED, RungChain
 from tuner.proposal.rung_view import RungView
 from tuner.proposal.suggestion import Suggestions
 
-ENOUGH = 10
-"""Results that a rung must have before anything is concluded from it."""
-MINDS = {"rung": 0.40, "near": 0.45, "random": 0.15}
+MINDS = {"chain": 0.50, "near": 0.20, "rung": 0.15, "random": 0.15}
 ELITE = 5
 """Of so many best configurations one is chosen to look around."""
 TRIES = 50
 """Proposals that are made until one is new and welcome; then a small finite space is looked through."""
-FAILED = -1.0
-"""Stands for the accuracy of a trial that failed: below all others."""
+CANDIDATES = 32
+"""Neighbours that are compared at a time."""
+HOPS = 4
+"""Times that the best candidate's own neighbours are compared with it."""
 
 
 class Proposer:
     """Proposes configurations of one space, none twice.
 
-    No way to propose is best on all problems, so several do, in turns drawn by lot (`MINDS`): TPE on the scores at the
-    highest rung that has `ENOUGH` of them; a neighbour of one of the best there; a draw at random. The same trials and
-    the same number give the same proposal. Measured in benchmarks/search_quality, docs/searcher.md.
+    No way to propose is best on all problems, so several do, in turns drawn by lot (`MINDS`): of many neighbours of the
+    best, the one that Gaussian processes on all rungs expect most of; any neighbour of one of the best; TPE on the
+    scores at the highest rung that has `ENOUGH` of them; a draw at random. The same trials and the same number give the
+    same proposal. Measured in benchmarks/search_quality, docs/searcher.md.
     """
 
     def __init__(self, space: Sequence[Hyperparameter], rungs: Sequence[int], seed: int) -> None:
@@ -35,6 +38,7 @@ class Proposer:
         self._seed = seed
         self._suggestions = Suggestions(space)
         self._views = {rung: RungView(self._suggestions) for rung in sorted(rungs)}
+        self._chain = RungChain(space, rungs)
         self._best: dict[int, float] = {}
         """Of each trial that runs, its best accuracy so far."""
         self._open: dict[int, list[int]] = {}
@@ -54,6 +58,7 @@ class Proposer:
         running = self._suggestions.trial(configuration)
         for view in self._views.values():
             view.begin(trial, running)
+        self._chain.begin(trial, configuration)
 
     def begin_again(self, trial: int) -> None:
         """A trial that had to be broken off runs once more, from its first epoch."""
@@ -70,6 +75,7 @@ class Proposer:
         for rung in list(self._open[trial]):
             self._close(trial, rung, self._best[trial] if is_done else FAILED if has_failed else None)
         del self._open[trial], self._best[trial]
+        self._chain.end(trial)
 
     def propose(
         self, trial: int, is_welcome: Callable[[Configuration], bool] = lambda configuration: True
@@ -90,11 +96,28 @@ class Proposer:
             return at_random(self._space, rng)
         if mind == "rung":
             return view.propose(rng.getrandbits(32))
-        return neighbour(self._space, rng.choice(view.best(ELITE)), rng)
+        best = view.best(ELITE)
+        return self._promising(best, rng) if mind == "chain" else neighbour(self._space, rng.choice(best), rng)
+
+    def _promising(self, best: Sequence[Configuration], rng: random.Random) -> Configuration:
+        """Uphill from the best, by what the chain expects."""
+        found, gain = best[0], -math.inf
+        for _ in range(HOPS):
+            candidates = [neighbour(self._space, rng.choice(best), rng) for _ in range(CANDIDATES)]
+            candidates = [one for one in candidates if not self.knows(one)]
+            if candidates:
+                gains = self._chain.gains(candidates)
+                highest = int(gains.argmax())
+                if gains[highest] > gain:
+                    found, gain = candidates[highest], gains[highest]
+            best = [found]
+        return found
 
     def _close(self, trial: int, rung: int, score: float | None) -> None:
         self._open[trial].remove(rung)
         self._views[rung].end(trial, score)
+        if score is not None:
+            self._chain.score(trial, rung, score)
 
 
 def _key(configuration: Configuration) -> tuple[tuple[str, object], ...]:

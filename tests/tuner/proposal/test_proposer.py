@@ -7,7 +7,9 @@ import pytest
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Choices, Condition, Hyperparameter, Range
-from tuner.proposal.proposer import ENOUGH, Proposer
+from tuner.proposal import proposer as proposer_module
+from tuner.proposal.proposer import Proposer
+from tuner.proposal.rung_chain import ENOUGH
 
 SPACE = (
     Hyperparameter("kind", Choices(("a", "b")), "a"),
@@ -95,3 +97,24 @@ def test_the_same_trials_and_number_give_the_same_proposal(number: int) -> None:
     study(one, 30)
     study(other, 30)
     assert one.propose(number) == other.propose(number)
+
+
+def test_a_cliff_that_only_the_first_rung_has_seen_is_shunned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when many layers thaw at a high rate: such trials end at the first rung, and no later one sees them."""
+    monkeypatch.setattr(proposer_module, "MINDS", {"chain": 1.0})
+    layers, rate = Range(0, 85, 1, whole=True), Range(1e-4, 3e-2, None, "log")
+    space = (Hyperparameter("layers", layers, 0), Hyperparameter("rate", rate, 1e-3))
+    proposer = Proposer(space, (1, 4), seed=5)
+    over = []
+    for number in range(40):
+        configuration = proposer.propose(number)
+        assert configuration is not None
+        proposer.begin(number, configuration)
+        thawed, speed = layers.place(float(configuration["layers"])), rate.place(float(configuration["rate"]))
+        over.append(thawed + speed > 0.7)
+        score = 0.1 if over[-1] else 0.7 - abs(thawed - 0.3) / 2 - abs(speed - 0.15) / 2
+        proposer.report(number, 1, score)
+        if not over[-1]:
+            proposer.report(number, 4, score + 0.1)
+        proposer.end(number, is_done=not over[-1])
+    assert statistics.mean(over[10:40]) < 0.5 * statistics.mean(over[:10])

@@ -1,0 +1,65 @@
+"""The Gaussian process, against scikit-learn's and against what it should learn."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Matern
+
+from search_spaces.hyperparameter import Choices, Hyperparameter, Range
+from tuner.proposal.gaussian_process import JITTER, GaussianProcess
+from tuner.proposal.places import Places
+
+NUMBERS = tuple(Hyperparameter(name, Range(0.0, 1.0), 0.5) for name in "xyz")
+NONE = np.empty((0, 3))
+
+
+def test_with_the_same_kernel_it_says_what_scikit_learn_says() -> None:
+    rng = np.random.default_rng(0)
+    points, others, values = rng.random((30, 3)), rng.random((20, 3)), rng.normal(5, 2, 30)
+    ours = GaussianProcess(Places(NUMBERS))
+    ours.fit(points, values, is_kernel_kept=True)
+    kernel = Matern(length_scale=0.5 * math.sqrt(3), nu=2.5)
+    theirs = GaussianProcessRegressor(kernel, alpha=0.1**2 + JITTER, optimizer=None, normalize_y=True)
+    mean, deviation = theirs.fit(points, values).predict(others, return_std=True)
+    assert ours.mean(others) == pytest.approx(mean)
+    assert ours.variance(others, NONE) == pytest.approx(deviation**2)
+
+
+def test_a_pending_point_is_like_one_more_whose_value_changes_no_mean() -> None:
+    rng = np.random.default_rng(1)
+    points, values, others = rng.random((30, 3)), rng.normal(size=30), rng.random((20, 3))
+    process, more = GaussianProcess(Places(NUMBERS)), GaussianProcess(Places(NUMBERS))
+    process.fit(points, values, is_kernel_kept=True)
+    pending = rng.random((4, 3))
+    known = np.concatenate([values, process.mean(pending)])
+    more.fit(np.concatenate([points, pending]), known, is_kernel_kept=True)
+    scale = values.std() / known.std()
+    assert process.variance(others, pending) == pytest.approx(more.variance(others, NONE) * scale**2, rel=1e-6)
+    assert (process.variance(pending, pending) < process.variance(pending, NONE)).all()
+
+
+def test_it_learns_which_hyperparameters_matter() -> None:
+    """`x` waves, the label lifts, `z` does nothing."""
+    places = Places((NUMBERS[0], Hyperparameter("label", Choices(("a", "b", "c")), "a"), NUMBERS[2]))
+    rng = np.random.default_rng(2)
+
+    def truth(points: np.ndarray) -> np.ndarray:
+        return np.sin(6 * points[:, 0]) + 2 * (points[:, 1] == 1)
+
+    def drawn(count: int) -> np.ndarray:
+        return np.stack([rng.random(count), rng.integers(0, 3, count), rng.random(count)], axis=1)
+
+    points, others = drawn(60), drawn(200)
+    process = GaussianProcess(places)
+    process.fit(points, truth(points) + rng.normal(0, 0.02, 60))
+    errors = process.mean(others) - truth(others)
+    assert np.sqrt((errors**2).mean()) < 0.1
+    assert (np.abs(errors) < 3 * np.sqrt(process.variance(others, NONE)) + 0.02).mean() > 0.9
+    moved = others.copy()
+    moved[:, 2] = 1 - moved[:, 2]
+    assert np.abs(process.mean(moved) - process.mean(others)).mean() < 0.1
+    before = GaussianProcess(places)
+    before.fit(points, truth(points), is_kernel_kept=True)
+    assert np.sqrt(((before.mean(others) - truth(others)) ** 2).mean()) > 2 * np.sqrt((errors**2).mean())
