@@ -117,4 +117,4 @@ class Hyperparameter:
 
     def is_active(self, values: Mapping[str, Value]) -> bool:
         """Whether all conditions hold under the values of the hyperparameters declared before."""
-        return all(condition.holds(values) for condition in self.conditions)
+        return not self.conditions or all(condition.holds(values) for condition in self.conditions)

@@ -26,8 +26,8 @@ class GaussianProcess:
     """
 
     def __init__(self, places: Places) -> None:
-        self._places = places
-        count = len(places.is_label)
+        self._owners = places.owners
+        count = len(places)
         length = math.log(0.5 * math.sqrt(max(1, count)))
         self._likeliest = np.array([*[length] * count, AMPLITUDE, NOISE])
         self._spread = np.array([*[1.0] * count, 0.5, 1.0])
@@ -36,14 +36,13 @@ class GaussianProcess:
         """Logarithms: length scales, amplitude, noise."""
 
     def fit(self, points: np.ndarray, values: np.ndarray, is_kernel_kept: bool = False) -> None:
-        """`points`: (n, hyperparameters), `values`: (n,). With its kernel kept it takes a thousandth of the time."""
+        """`points`: (n, coordinates), `values`: (n,). With its kernel kept it takes a thousandth of the time."""
         self._points = points
         self._mean, self._scale = float(values.mean()), max(float(values.std()), 1e-9)
         standard = (values - self._mean) / self._scale
-        distances = self._places.squared_distances(points, points)
         if not is_kernel_kept:
             self._kernel = minimize(
-                self._loss, self._kernel, (distances, standard), "L-BFGS-B", jac=True, bounds=self._bounds,
+                self._loss, self._kernel, (points, standard), "L-BFGS-B", jac=True, bounds=self._bounds,
                 options={"maxiter": STEPS},
             ).x  # fmt: skip
         correlated = self._covariance(points, points)
@@ -67,16 +66,21 @@ class GaussianProcess:
         return np.maximum(left, 1e-10) * self._scale**2
 
     def _covariance(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
-        distances = self._places.squared_distances(some, others)
-        return math.exp(2 * self._kernel[-2]) * _matern(distances, self._kernel)[0]
+        shrunk = self._shrunk(self._kernel)
+        return math.exp(2 * self._kernel[-2]) * _matern(_squared_distances(some * shrunk, others * shrunk))[0]
 
     def _noise(self) -> float:
         return math.exp(2 * self._kernel[-1]) + JITTER
 
-    def _loss(self, kernel: np.ndarray, distances: np.ndarray, values: np.ndarray) -> tuple[float, np.ndarray]:
+    def _shrunk(self, kernel: np.ndarray) -> np.ndarray:
+        """(coordinates,): what each is multiplied with."""
+        return np.exp(-kernel[:-2])[self._owners]
+
+    def _loss(self, kernel: np.ndarray, points: np.ndarray, values: np.ndarray) -> tuple[float, np.ndarray]:
         """The negative logarithm of the posterior density, but for a constant, and its gradient."""
         amplitude, noise = np.exp(2 * kernel[-2:])
-        correlation, slope = _matern(distances, kernel)
+        shrunk = points * self._shrunk(kernel)
+        correlation, slope = _matern(_squared_distances(shrunk, shrunk))
         try:
             factor = cho_factor(amplitude * correlation + (noise + JITTER) * np.eye(len(values)), lower=True)
         except np.linalg.LinAlgError:
@@ -85,14 +89,22 @@ class GaussianProcess:
         outer = np.outer(weights, weights) - cho_solve(factor, np.eye(len(values)))
         off = (kernel - self._likeliest) / self._spread
         loss = 0.5 * values @ weights + np.log(np.diag(factor[0])).sum() + 0.5 * off @ off
-        lengths = np.tensordot(outer * slope, distances, axes=2) * np.exp(-2 * kernel[:-2])
+        # Of all pairs' squared distances along each coordinate the sum weighted with `pulls`, without making them.
+        pulls = outer * slope
+        along = 2 * (pulls.sum(axis=1) @ shrunk**2 - (shrunk * (pulls @ shrunk)).sum(axis=0))
+        lengths = np.bincount(self._owners, along, minlength=len(kernel) - 2)
         gradient = [*(-0.5 * amplitude * lengths), -amplitude * (outer * correlation).sum(), -noise * np.trace(outer)]
         return float(loss), np.array(gradient) + off / self._spread
 
 
-def _matern(distances: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, m): the correlation, and its slope against the logarithm of a length scale, by the scaled square distance."""
-    squared = distances @ np.exp(-2 * kernel[:-2])
+def _squared_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(some, others)."""
+    squares = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)[None, :]
+    return np.maximum(squares - 2 * some @ others.T, 0.0)
+
+
+def _matern(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, m): the correlation, and its slope against the logarithm of a length scale, by that scale's share."""
     distance = np.sqrt(squared)
     decay = np.exp(-ROOT_5 * distance)
     return (1 + ROOT_5 * distance + 5 / 3 * squared) * decay, 5 / 3 * (1 + ROOT_5 * distance) * decay

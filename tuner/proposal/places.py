@@ -1,5 +1,6 @@
 """Configurations as points: where each value lies among what its hyperparameter allows."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,45 +9,58 @@ from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Choices, Hyperparameter, Range
 
 MIDDLE = 0.5
+CORNER = math.sqrt(0.5)
+"""Of a label: two that differ are 1 apart."""
 
 
 class Places:
-    """Points of one space, a coordinate for each hyperparameter that a search draws.
+    """Points of one space, from the hyperparameters that a search draws.
 
-    A number is at its place on its scale, from 0 to 1, and so is the position of a choice between numbers; of any other
-    choice the coordinate is a label. What is not active stands in the middle: the hyperparameter that it depends on
-    tells the branches apart.
+    A number has one coordinate, its place on its scale, from 0 to 1, and so has a choice between numbers. Any other
+    choice has one for each of its values, and another for not being active. A number that is not active stands in the
+    middle: the hyperparameter that it depends on tells the branches apart.
     """
 
     def __init__(self, space: Sequence[Hyperparameter]) -> None:
-        self._space = [one for one in space if one.drawn]
-        self.is_label = np.array([_is_unordered(one.allowed) for one in self._space], bool)
-        """(hyperparameters,): which coordinates are labels: nothing counts but whether two are equal."""
+        self._space: list[tuple[Hyperparameter, int, bool]] = []
+        """Each with its first coordinate, and whether its values are labels."""
+        owners: list[int] = []
+        for one in space:
+            if one.drawn:
+                is_label = _has_labels(one.allowed)
+                self._space.append((one, len(owners), is_label))
+                count = len(one.allowed.values) + 1 if is_label and isinstance(one.allowed, Choices) else 1
+                owners += [len(self._space) - 1] * count
+        self.owners = np.array(owners, int)
+        """(coordinates,): the hyperparameter of each, counted from 0."""
+
+    def __len__(self) -> int:
+        """How many hyperparameters there are."""
+        return len(self._space)
 
     def of(self, configuration: Configuration) -> np.ndarray:
-        """(hyperparameters,)."""
-        return np.array([_place(one, configuration) for one in self._space])
-
-    def squared_distances(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """(some, others, hyperparameters); 1 between two labels that differ."""
-        apart = some[:, None, :] - others[None, :, :]
-        return np.where(self.is_label, apart != 0, apart * apart)
-
-
-def _place(one: Hyperparameter, configuration: Configuration) -> float:
-    if not one.is_active(configuration):
-        return MIDDLE
-    value, allowed = configuration[one.name], one.allowed
-    if isinstance(allowed, Range):
-        return allowed.place(float(value))
-    position = allowed.values.index(value)
-    return float(position) if _is_unordered(allowed) else position / max(1, len(allowed.values) - 1)
+        """(coordinates,)."""
+        point = np.zeros(len(self.owners))
+        for one, first, is_label in self._space:
+            is_active = one.is_active(configuration)
+            if isinstance(one.allowed, Range):
+                point[first] = one.allowed.place(float(configuration[one.name])) if is_active else MIDDLE
+            elif is_label:
+                values = one.allowed.values
+                point[first + (values.index(configuration[one.name]) if is_active else len(values))] = CORNER
+            else:
+                point[first] = _position(one.allowed, configuration[one.name]) if is_active else MIDDLE
+        return point
 
 
-def _is_unordered(allowed: Choices | Range) -> bool:
+def _has_labels(allowed: Choices | Range) -> bool:
     """Of two values one cannot lie between others."""
     return (
         isinstance(allowed, Choices)
         and len(allowed.values) > 2
         and any(isinstance(value, str) for value in allowed.values)
     )
+
+
+def _position(allowed: Choices, value: object) -> float:
+    return allowed.values.index(value) / max(1, len(allowed.values) - 1)

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 from scipy.special import ndtr
+from threadpoolctl import ThreadpoolController
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
@@ -67,14 +69,15 @@ class RungChain:
         Improvement is over the highest mean of what was tried there (Jones, Schonlau and Welch, 1998, "Efficient Global
         Optimization of Expensive Black-Box Functions"); trials that run make their surroundings less uncertain.
         """
-        if not self._is_fitted:
-            self._fit()
         points = np.array([self._places.of(one) for one in configurations])
         running = np.array(list(self._running.values()))
         mean, variance = np.zeros(len(points)), np.zeros(len(points))
-        for level in self._believed():
-            mean = level.beyond(mean) + level.process.mean(points)
-            variance = level.slope**2 * variance + level.process.variance(points, running)
+        with _threads().limit(limits=1):
+            if not self._is_fitted:
+                self._fit()
+            for level in self._believed():
+                mean = level.beyond(mean) + level.process.mean(points)
+                variance = level.slope**2 * variance + level.process.variance(points, running)
         return _log_expected_improvement(mean - self._best, np.sqrt(variance))
 
     def _believed(self) -> Iterator["_Level"]:
@@ -115,7 +118,7 @@ class _Level:
             self._forget()
 
     def points(self) -> np.ndarray:
-        """(n, hyperparameters): those that a fit takes."""
+        """(n, coordinates): those that a fit takes."""
         if len(self._scored) > MOST:
             self._forget()
         return np.array([point for point, _ in self._scored.values()])
@@ -149,6 +152,12 @@ class _Level:
         ranked = sorted(self._scored, key=lambda trial: -self._scored[trial][1])
         kept = {*ranked[:BEST], *list(self._scored)[BEST - MOST :]}
         self._scored = {trial: scored for trial, scored in self._scored.items() if trial in kept}
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Of linear algebra: several would wait for cores that the trials use, and take longer than one alone."""
+    return ThreadpoolController()
 
 
 def _mean(levels: Sequence[_Level], points: np.ndarray) -> np.ndarray:

@@ -51,15 +51,19 @@ def test_it_learns_which_hyperparameters_matter() -> None:
     def drawn(count: int) -> np.ndarray:
         return np.stack([rng.random(count), rng.integers(0, 3, count), rng.random(count)], axis=1)
 
-    points, others = drawn(60), drawn(200)
+    def placed(given: np.ndarray) -> np.ndarray:
+        return np.array([places.of({"x": x, "label": "abc"[int(label)], "z": z}) for x, label, z in given])
+
+    given, wanted = drawn(60), drawn(200)
+    points, others = placed(given), placed(wanted)
     process = GaussianProcess(places)
-    process.fit(points, truth(points) + rng.normal(0, 0.02, 60))
-    errors = process.mean(others) - truth(others)
+    process.fit(points, truth(given) + rng.normal(0, 0.02, 60))
+    errors = process.mean(others) - truth(wanted)
     assert np.sqrt((errors**2).mean()) < 0.1
-    assert (np.abs(errors) < 3 * np.sqrt(process.variance(others, NONE)) + 0.02).mean() > 0.9
+    assert (np.abs(errors) < 3 * np.sqrt(process.variance(others, np.empty((0, others.shape[1])))) + 0.02).mean() > 0.9
     moved = others.copy()
-    moved[:, 2] = 1 - moved[:, 2]
+    moved[:, -1] = 1 - moved[:, -1]
     assert np.abs(process.mean(moved) - process.mean(others)).mean() < 0.1
     before = GaussianProcess(places)
-    before.fit(points, truth(points), is_kernel_kept=True)
-    assert np.sqrt(((before.mean(others) - truth(others)) ** 2).mean()) > 2 * np.sqrt((errors**2).mean())
+    before.fit(points, truth(given), is_kernel_kept=True)
+    assert np.sqrt(((before.mean(others) - truth(wanted)) ** 2).mean()) > 2 * np.sqrt((errors**2).mean())

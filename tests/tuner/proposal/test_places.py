@@ -26,22 +26,28 @@ def test_every_configuration_has_a_point(data: st.DataObject, name: str) -> None
     space = SPACES[name]
     places = Places(space)
     point = places.of(complete(space, data.draw(configurations(space))))
-    assert point.shape == places.is_label.shape
+    assert point.shape == places.owners.shape
     assert np.isfinite(point).all()
-    numbers = point[~places.is_label]
-    assert ((numbers >= -1e-9) & (numbers <= 1 + 1e-9)).all()
+    assert ((point >= -1e-9) & (point <= 1 + 1e-9)).all()
+    assert set(places.owners) == set(range(len(places)))
 
 
-def test_numbers_lie_on_their_scale_and_labels_do_not() -> None:
+def test_numbers_lie_on_their_scale() -> None:
     places = Places(SPACE)
-    kind, *others = places.of({"kind": "b", "rate": 1e-3, "batch": 32, "only_b": 0.25, "kept": True})
-    assert others == pytest.approx([0.5, 0.5, 0.25])
-    assert kind in (0.0, 1.0, 2.0)
-    assert places.is_label.tolist() == [True, False, False, False]
+    point = places.of({"kind": "b", "rate": 1e-3, "batch": 32, "only_b": 0.25, "kept": True})
+    assert point[places.owners != 0] == pytest.approx([0.5, 0.5, 0.25])
 
 
 def test_labels_that_differ_are_one_apart_and_what_is_not_active_separates_nothing() -> None:
     places = Places(SPACE)
     first = places.of({"kind": "a", "rate": 1e-4, "batch": 16, "kept": False})
     second = places.of({"kind": "c", "rate": 1e-2, "batch": 16, "kept": True})
-    assert places.squared_distances(first[None], second[None])[0, 0].tolist() == pytest.approx([1, 1, 0, 0])
+    apart = np.bincount(places.owners, (first - second) ** 2)
+    assert apart.tolist() == pytest.approx([1, 1, 0, 0])
+
+
+def test_a_label_that_is_not_active_is_as_far_from_each() -> None:
+    places = Places((SPACE[0], Hyperparameter("only", Choices(("x", "y", "z")), "x", (Condition("kind", ("b",)),))))
+    points = [places.of(one) for one in ({"kind": "a"}, {"kind": "b", "only": "x"}, {"kind": "b", "only": "z"})]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert ((points[one] - points[other])[places.owners == 1] ** 2).sum() == pytest.approx(1)
