@@ -5,6 +5,7 @@ which each is a mean over the tasks.
 """
 
 import argparse
+import gzip
 import json
 import math
 import statistics
@@ -110,6 +111,10 @@ def table(methods: dict[str, Results], budget: float, early: float) -> str:
     return "\n".join(lines)
 
 
+def _text(file: Path) -> str:
+    return gzip.decompress(file.read_bytes()).decode() if file.suffix == ".gz" else file.read_text()
+
+
 def figure(methods: dict[str, Results], budget: float, path: Path) -> None:
     """Mean regret and accuracy over time, with a standard error of seeds on each side."""
     drawing, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
@@ -143,7 +148,7 @@ def main() -> None:
     parser.add_argument("--like", help="only the tasks that this method has")
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
-    studies = [json.loads(line) for file in options.results for line in file.read_text().splitlines()]
+    studies = [json.loads(line) for file in options.results for line in _text(file).splitlines()]
     studies = [one for one in studies if (one["workers"], one["grace"]) == (options.workers, options.grace)]
     if options.like:
         wanted = {(one["task"], one["seed"]) for one in studies if one["method"] == options.like}
