@@ -3,7 +3,7 @@
     python -m benchmarks.search_quality.run "Thaw" "random + ASHA" --data ../shared/data --out results.jsonl
 
 `--data` holds the folders `lcbench` and `nb301`. A line has the method, the task, the seed and when which regret was
-reached, so that every budget up to `--budget` can be read from it.
+reached, to a tenth of a full training, so that every budget up to `--budget` can be read from it.
 """
 
 import argparse
@@ -75,8 +75,8 @@ def simulated(job: tuple[str, Path, str, int, argparse.Namespace]) -> dict[str, 
     return {
         "method": name, "task": task, "seed": seed, "workers": options.workers, "budget": options.budget,
         "grace": options.grace, "regret": scale.regret(history.best), "accuracy": history.best,
-        "trials": history.trials,
-        "epochs": history.epochs, "seconds": round(time.perf_counter() - began, 2), "improvements": found,
+        "trials": history.trials, "epochs": history.epochs, "seconds": round(time.perf_counter() - began, 2),
+        "improvements": found,
     }  # fmt: skip
 
 

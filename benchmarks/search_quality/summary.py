@@ -26,7 +26,7 @@ Study = dict[str, Any]
 
 def reached(study: Study, clock: float, column: int = 1) -> float:
     """The regret (1) or accuracy (2) by then; 1 and 0 before the first epoch has ended."""
-    found = [step[column] for step in study["improvements"] if step[0] <= clock]
+    found = [step[column] for step in study["improvements"] if step[0] <= clock + 1e-9]
     return float(found[-1]) if found else 2.0 - column
 
 

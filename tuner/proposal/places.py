@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search_spaces.configuration import Configuration
-from search_spaces.hyperparameter import Choices, Hyperparameter, Range
+from search_spaces.hyperparameter import Choices, Hyperparameter, Range, Value
 
 MIDDLE = 0.5
 CORNER = math.sqrt(0.5)
@@ -16,9 +16,10 @@ CORNER = math.sqrt(0.5)
 class Places:
     """Points of one space, from the hyperparameters that a search draws.
 
-    A number has one coordinate, its place on its scale, from 0 to 1, and so has a choice between numbers. Any other
-    choice has one for each of its values, and another for not being active. A number that is not active stands in the
-    middle: the hyperparameter that it depends on tells the branches apart.
+    A number has one coordinate, its place on its scale, from 0 to 1; so has a choice between numbers, or of two values.
+    Any other choice has one for each of its values and another for not being active; what has one value has none. What
+    has one coordinate is in the middle while it is not active; the hyperparameter that it depends on tells branches
+    apart.
     """
 
     def __init__(self, space: Sequence[Hyperparameter]) -> None:
@@ -26,7 +27,7 @@ class Places:
         """Each with its first coordinate, and whether its values are labels."""
         owners: list[int] = []
         for one in space:
-            if one.drawn:
+            if one.drawn and _varies(one.allowed):
                 is_label = _has_labels(one.allowed)
                 self._space.append((one, len(owners), is_label))
                 count = len(one.allowed.values) + 1 if is_label and isinstance(one.allowed, Choices) else 1
@@ -53,6 +54,10 @@ class Places:
         return point
 
 
+def _varies(allowed: Choices | Range) -> bool:
+    return len(allowed.values) > 1 if isinstance(allowed, Choices) else allowed.low < allowed.high
+
+
 def _has_labels(allowed: Choices | Range) -> bool:
     """Of two values one cannot lie between others."""
     return (
@@ -62,5 +67,7 @@ def _has_labels(allowed: Choices | Range) -> bool:
     )
 
 
-def _position(allowed: Choices, value: object) -> float:
-    return allowed.values.index(value) / max(1, len(allowed.values) - 1)
+def _position(allowed: Choices, value: Value) -> float:
+    """Among the values by size, from 0 to 1."""
+    values = allowed.values if len(allowed.values) == 2 else sorted(allowed.values, key=float)
+    return values.index(value) / (len(values) - 1)

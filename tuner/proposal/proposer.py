@@ -20,7 +20,7 @@ TRIES = 50
 CANDIDATES = 32
 """Neighbours that are compared at a time."""
 HOPS = 4
-"""Times that the best candidate's own neighbours are compared with it."""
+"""Rounds: after the first one it is the best candidate's own neighbours that are compared with it."""
 
 
 class Proposer:
@@ -81,15 +81,19 @@ class Proposer:
         self, trial: int, is_welcome: Callable[[Configuration], bool] = lambda configuration: True
     ) -> Configuration | None:
         """The configuration of the trial with that number; None if nothing new and welcome was found."""
+
+        def is_new(configuration: Configuration) -> bool:
+            return not self.knows(configuration) and is_welcome(configuration)
+
         rng = random.Random(f"{self._seed} {trial}")
         for turn in range(TRIES):
-            proposed = self._proposed(rng) if turn < TRIES / 2 else at_random(self._space, rng)
-            if not self.knows(proposed) and is_welcome(proposed):
+            proposed = self._proposed(rng, is_new) if turn < TRIES / 2 else at_random(self._space, rng)
+            if is_new(proposed):
                 return proposed
-        left = [one for one in self._every or () if not self.knows(one) and is_welcome(one)]
+        left = [one for one in self._every or () if is_new(one)]
         return rng.choice(left) if left else None
 
-    def _proposed(self, rng: random.Random) -> Configuration:
+    def _proposed(self, rng: random.Random, is_new: Callable[[Configuration], bool]) -> Configuration:
         (mind,) = rng.choices(list(MINDS), list(MINDS.values()))
         view = next((view for view in reversed(self._views.values()) if view.results >= ENOUGH), None)
         if view is None or mind == "random":
@@ -97,14 +101,16 @@ class Proposer:
         if mind == "rung":
             return view.propose(rng.getrandbits(32))
         best = view.best(ELITE)
-        return self._promising(best, rng) if mind == "chain" else neighbour(self._space, rng.choice(best), rng)
+        return self._promising(best, rng, is_new) if mind == "chain" else neighbour(self._space, rng.choice(best), rng)
 
-    def _promising(self, best: Sequence[Configuration], rng: random.Random) -> Configuration:
+    def _promising(
+        self, best: Sequence[Configuration], rng: random.Random, is_new: Callable[[Configuration], bool]
+    ) -> Configuration:
         """Uphill from the best, by what the chain expects."""
         found, gain = best[0], -math.inf
         for _ in range(HOPS):
             candidates = [neighbour(self._space, rng.choice(best), rng) for _ in range(CANDIDATES)]
-            candidates = [one for one in candidates if not self.knows(one)]
+            candidates = [one for one in candidates if is_new(one)]
             if candidates:
                 gains = self._chain.gains(candidates)
                 highest = int(gains.argmax())

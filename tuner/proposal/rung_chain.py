@@ -1,8 +1,9 @@
 """What the scores at all rungs together say of a configuration that has not been tried."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import takewhile
 
 import numpy as np
 from scipy.special import ndtr
@@ -24,7 +25,7 @@ BEST = 50
 FAILURES = 5
 """Failures that a rung keeps at least, and at most as many as it has results."""
 GROWTH = 1.25
-"""A rung's kernel is found anew when it has so many times the scores."""
+"""A rung's kernel is found anew when so many times as many scores have come, or `MOST` more."""
 DEPTH = 2.0
 """Scores lower than the median by more than so many times what the best lies above it count as no lower."""
 LIKE_BELOW = 5.0
@@ -36,19 +37,15 @@ class RungChain:
 
     So a trial that was stopped early tells of all rungs, and one that got far corrects what the early ones promise
     (Kennedy and O'Hagan, 2000, "Predicting the output from a complex computer code when fast approximations are
-    available", Biometrika 87).
+    available", Biometrika 87). What it says follows from what it was told, in that order, not from what it was asked.
     """
 
     def __init__(self, space: Sequence[Hyperparameter], rungs: Sequence[int]) -> None:
         self._places = Places(space)
         self._levels = {rung: _Level(self._places) for rung in sorted(rungs)}
         self._running: dict[int, np.ndarray] = {}
-        self._is_fitted = True
-
-    @property
-    def knows_enough(self) -> bool:
-        """Whether anything can be concluded."""
-        return next(iter(self._levels.values())).results >= ENOUGH
+        self._is_fitted = False
+        self._best = 0.0
 
     def begin(self, trial: int, configuration: Configuration) -> None:
         """A trial runs."""
@@ -56,8 +53,11 @@ class RungChain:
 
     def score(self, trial: int, rung: int, score: float) -> None:
         """A trial that runs has its score at a rung, `FAILED` if it has failed before."""
-        self._levels[rung].add(trial, self._running[trial], score)
-        self._is_fitted = False
+        level = self._levels[rung]
+        if level.add(trial, self._running[trial], score):
+            self._is_fitted = False
+            if level.is_due and level in self._believed():
+                self._fit(renewed=level)
 
     def end(self, trial: int) -> None:
         """A trial runs no longer."""
@@ -66,33 +66,30 @@ class RungChain:
     def gains(self, configurations: Sequence[Configuration]) -> np.ndarray:
         """(configurations,): the logarithm of the expected improvement at the highest rung that has `ENOUGH` results.
 
-        Improvement is over the highest mean of what was tried there (Jones, Schonlau and Welch, 1998, "Efficient Global
-        Optimization of Expensive Black-Box Functions"); trials that run make their surroundings less uncertain.
+        One must have them. Improvement is over the highest mean of what was tried there (Jones, Schonlau and Welch,
+        1998, "Efficient Global Optimization of Expensive Black-Box Functions"); trials on the way to a rung make their
+        surroundings there less uncertain.
         """
+        if not self._is_fitted:
+            self._fit()
         points = np.array([self._places.of(one) for one in configurations])
-        running = np.array(list(self._running.values()))
-        mean, variance = np.zeros(len(points)), np.zeros(len(points))
+        levels, variance = self._believed(), np.zeros(len(points))
         with _threads().limit(limits=1):
-            if not self._is_fitted:
-                self._fit()
-            for level in self._believed():
-                mean = level.beyond(mean) + level.process.mean(points)
-                variance = level.slope**2 * variance + level.process.variance(points, running)
-        return _log_expected_improvement(mean - self._best, np.sqrt(variance))
+            for level in levels:
+                variance = level.slope**2 * variance + level.variance(points, self._running)
+            ahead = _mean(levels, points) - self._best
+        return _log_expected_improvement(ahead, np.sqrt(variance))
 
-    def _believed(self) -> Iterator["_Level"]:
-        for level in self._levels.values():
-            if level.results < ENOUGH:
-                return
-            yield level
+    def _believed(self) -> list["_Level"]:
+        return list(takewhile(lambda level: level.results >= ENOUGH, self._levels.values()))
 
-    def _fit(self) -> None:
-        fitted: list[_Level] = []
-        for level in self._believed():
-            points = level.points()
-            level.fit(points, _mean(fitted, points))
-            fitted.append(level)
-        self._best = float(_mean(fitted, points).max())
+    def _fit(self, renewed: "_Level | None" = None) -> None:
+        """Each level to its scores as they are; the kernel of one of them is found anew."""
+        levels = self._believed()
+        with _threads().limit(limits=1):
+            for number, level in enumerate(levels):
+                level.fit(_mean(levels[:number], level.points), is_kernel_kept=level is not renewed)
+            self._best = float(_mean(levels, levels[-1].points).max())
         self._is_fitted = True
 
 
@@ -100,58 +97,65 @@ class _Level:
     """The scores at one rung, and how they follow from those at the rung below."""
 
     def __init__(self, places: Places) -> None:
-        self.process = GaussianProcess(places)
         self.results = 0
-        self.slope = self.offset = 0.0
+        self.slope = self._offset = 0.0
+        self._process = GaussianProcess(places)
         self._scored: dict[int, tuple[np.ndarray, float]] = {}
         self._added = 0
-        self._fitted_at = 0
+        self._found_at = 0
 
-    def add(self, trial: int, point: np.ndarray, score: float) -> None:
-        """A trial's point and score; failures beyond what is kept of them change nothing."""
+    @property
+    def points(self) -> np.ndarray:
+        """(n, coordinates): those that have a score."""
+        return np.array([point for point, _ in self._scored.values()])
+
+    @property
+    def is_due(self) -> bool:
+        """Whether much has changed since its kernel was found."""
+        return self._added >= min(GROWTH * self._found_at, self._found_at + MOST)
+
+    def add(self, trial: int, point: np.ndarray, score: float) -> bool:
+        """A trial's point and score; says whether it counts: failures do not beyond what is kept of them."""
         if score == FAILED and self._added - self.results >= max(FAILURES, self.results):
-            return
+            return False
         self._scored[trial] = point, score
         self._added += 1
         self.results += score != FAILED
-        if len(self._scored) > 2 * MOST:
-            self._forget()
-
-    def points(self) -> np.ndarray:
-        """(n, coordinates): those that a fit takes."""
         if len(self._scored) > MOST:
-            self._forget()
-        return np.array([point for point, _ in self._scored.values()])
+            ranked = sorted(self._scored, key=lambda trial: -self._scored[trial][1])
+            kept = {*ranked[:BEST], *list(self._scored)[BEST - MOST :]}
+            self._scored = {trial: scored for trial, scored in self._scored.items() if trial in kept}
+        return True
 
-    def fit(self, points: np.ndarray, below: np.ndarray) -> None:
-        """To what is left of the scores when `below`, the means of the rung below, is taken as a guide."""
-        scores = self._scores()
+    def fit(self, below: np.ndarray, is_kernel_kept: bool) -> None:
+        """To what is left of the scores when `below`, what the rung below expects at these points, is a guide."""
+        scores = self._lifted()
         spread = ((below - below.mean()) ** 2).mean()
         if spread > 0:
             shared = ((below - below.mean()) * (scores - scores.mean())).mean()
             count = len(scores)
             self.slope = min(max((count * shared / spread + LIKE_BELOW) / (count + LIKE_BELOW), 0.0), 2.0)
-        self.offset = float(scores.mean() - self.slope * below.mean())
-        is_kernel_kept = self._added < GROWTH * self._fitted_at
-        self.process.fit(points, scores - self.beyond(below), is_kernel_kept)
+        self._offset = float(scores.mean() - self.slope * below.mean())
+        self._process.fit(self.points, scores - self.slope * below - self._offset, is_kernel_kept)
         if not is_kernel_kept:
-            self._fitted_at = self._added
+            self._found_at = self._added
 
-    def beyond(self, below: np.ndarray) -> np.ndarray:
-        """What the means of the rung below let expect here."""
-        return self.slope * below + self.offset
+    def mean(self, points: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """(n,): what is expected, given what is at the rung below."""
+        return self.slope * below + self._offset + self._process.mean(points)
 
-    def _scores(self) -> np.ndarray:
-        """The worst, failures included, are lifted: how bad a bad trial is says nothing of good ones."""
+    def variance(self, points: np.ndarray, running: Mapping[int, np.ndarray]) -> np.ndarray:
+        """(n,): of what this rung adds."""
+        pending = [point for trial, point in running.items() if trial not in self._scored]
+        return self._process.variance(points, np.array(pending))
+
+    def _lifted(self) -> np.ndarray:
+        """The scores: how bad a bad trial is says nothing of good ones, so the worst and the failures are lifted."""
         scores = np.array([score for _, score in self._scored.values()])
         results = scores[scores != FAILED]
-        middle = float(np.median(results))
-        return np.maximum(scores, middle - DEPTH * max(float(results.max()) - middle, 1e-6))
-
-    def _forget(self) -> None:
-        ranked = sorted(self._scored, key=lambda trial: -self._scored[trial][1])
-        kept = {*ranked[:BEST], *list(self._scored)[BEST - MOST :]}
-        self._scored = {trial: scored for trial, scored in self._scored.items() if trial in kept}
+        worst, middle, best = float(results.min()), float(np.median(results)), float(results.max())
+        below_worst = worst - 0.1 * max(best - worst, 1e-6)
+        return np.maximum(scores, max(below_worst, middle - DEPTH * max(best - middle, 1e-6)))
 
 
 @cache
@@ -161,10 +165,10 @@ def _threads() -> ThreadpoolController:
 
 
 def _mean(levels: Sequence[_Level], points: np.ndarray) -> np.ndarray:
-    """(n,): what is expected at the highest of the levels."""
+    """(n,): what is expected at the highest of the levels; nothing without any."""
     mean = np.zeros(len(points))
     for level in levels:
-        mean = level.beyond(mean) + level.process.mean(points)
+        mean = level.mean(points, mean)
     return mean
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
@@ -27,7 +28,7 @@ def test_with_the_same_kernel_it_says_what_scikit_learn_says() -> None:
     assert ours.variance(others, NONE) == pytest.approx(deviation**2)
 
 
-def test_a_pending_point_is_like_one_more_whose_value_changes_no_mean() -> None:
+def test_a_pending_point_makes_as_certain_as_one_whose_value_is_known() -> None:
     rng = np.random.default_rng(1)
     points, values, others = rng.random((30, 3)), rng.normal(size=30), rng.random((20, 3))
     process, more = GaussianProcess(Places(NUMBERS)), GaussianProcess(Places(NUMBERS))
@@ -67,3 +68,16 @@ def test_it_learns_which_hyperparameters_matter() -> None:
     before = GaussianProcess(places)
     before.fit(points, truth(given), is_kernel_kept=True)
     assert np.sqrt(((before.mean(others) - truth(wanted)) ** 2).mean()) > 2 * np.sqrt((errors**2).mean())
+
+
+def test_the_slope_of_the_kernels_search_is_that_of_its_loss() -> None:
+    places, rng = Places((*NUMBERS, Hyperparameter("label", Choices(("a", "b", "c")), "a"))), np.random.default_rng(3)
+    given = [
+        {"x": rng.random(), "y": rng.random(), "z": rng.random(), "label": rng.choice(["a", "b", "c"])}
+        for _ in range(25)
+    ]
+    points, values = np.array([places.of(one) for one in given]), rng.normal(size=25)
+    process = GaussianProcess(places)
+    kernel = rng.normal(0, 0.3, 6)
+    slope = approx_fprime(kernel, lambda at: process._loss(at, points, values)[0], 1e-6)
+    assert process._loss(kernel, points, values)[1] == pytest.approx(slope, rel=1e-3, abs=1e-3)

@@ -51,3 +51,16 @@ def test_a_label_that_is_not_active_is_as_far_from_each() -> None:
     points = [places.of(one) for one in ({"kind": "a"}, {"kind": "b", "only": "x"}, {"kind": "b", "only": "z"})]
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert ((points[one] - points[other])[places.owners == 1] ** 2).sum() == pytest.approx(1)
+
+
+def test_numbers_are_placed_by_size_and_what_has_one_value_not_at_all() -> None:
+    space = (
+        Hyperparameter("batch", Choices((64, 16, 32)), 16),
+        Hyperparameter("flag", Choices((True, False)), False),
+        Hyperparameter("two", Choices(("b", "a")), "a"),
+        Hyperparameter("one", Choices(("only",)), "only"),
+        Hyperparameter("fixed", Range(0.5, 0.5), 0.5),
+    )
+    places = Places(space)
+    point = places.of({"batch": 32, "flag": True, "two": "b", "one": "only", "fixed": 0.5})
+    assert point.tolist() == [0.5, 0.0, 0.0]

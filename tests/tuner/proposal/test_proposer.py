@@ -19,7 +19,7 @@ SPACE = (
 RUNGS = (1, 3, 9)
 
 
-def study(proposer: Proposer, trials: int, begin: int = 0, epochs: int = 9, sign: int = 1) -> list[Configuration]:
+def study(proposer: Proposer, trials: int, begin: int = 0, epochs: int = 9) -> list[Configuration]:
     """Trials one after another in which kind "b" with x and y near 0.7 is best at epochs from 3 on, worst at 1."""
     found = []
     for number in range(begin, begin + trials):
@@ -30,7 +30,7 @@ def study(proposer: Proposer, trials: int, begin: int = 0, epochs: int = 9, sign
         score = 0.9 - abs(float(configuration["x"]) - 0.7) / 2 - abs(float(configuration.get("y", 0.0)) - 0.7) / 2
         for epoch in (1, 3, 9):
             if epoch <= epochs:
-                proposer.report(number, epoch, sign * score if epoch > 1 else (1 - score) / 2)
+                proposer.report(number, epoch, score if epoch > 1 else (1 - score) / 2)
         proposer.end(number, is_done=epochs == 9)
     return found
 
@@ -118,3 +118,30 @@ def test_a_cliff_that_only_the_first_rung_has_seen_is_shunned(monkeypatch: pytes
             proposer.report(number, 4, score + 0.1)
         proposer.end(number, is_done=not over[-1])
     assert statistics.mean(over[10:40]) < 0.5 * statistics.mean(over[:10])
+
+
+def test_what_it_proposes_follows_from_what_it_was_told() -> None:
+    """So a search that is taken up again goes on as it would have."""
+    proposed, told = Proposer(SPACE, RUNGS, seed=6), Proposer(SPACE, RUNGS, seed=6)
+    for number, configuration in enumerate(study(proposed, 50)):
+        told.begin(number, configuration)
+        score = 0.9 - abs(float(configuration["x"]) - 0.7) / 2 - abs(float(configuration.get("y", 0.0)) - 0.7) / 2
+        for epoch in RUNGS:
+            told.report(number, epoch, score if epoch > 1 else (1 - score) / 2)
+        told.end(number, is_done=True)
+    numbers = range(50, 70)
+    assert [proposed.propose(number) for number in numbers] == [told.propose(number) for number in numbers]
+
+
+def test_what_is_not_welcome_costs_no_turns() -> None:
+    """Near the end of the time only what is quick is; the model looks there at once."""
+    proposer = Proposer(SPACE, RUNGS, seed=7)
+    study(proposer, 60)
+    asked = []
+
+    def quick(configuration: Configuration) -> bool:
+        asked.append(configuration)
+        return float(configuration["x"]) < 0.3
+
+    assert all(float(one["x"]) < 0.3 for one in (proposer.propose(number, quick) for number in range(60, 80)) if one)
+    assert len(asked) / 20 < 8 * 32
