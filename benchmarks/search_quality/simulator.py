@@ -38,14 +38,6 @@ class History:
         """At the end of the budget."""
         return self.improvements[-1][1]
 
-    def at(self, clock: float) -> float:
-        """The best accuracy by then; nothing found is 0."""
-        return max((accuracy for time, accuracy in self.improvements if time <= clock), default=0.0)
-
-    def reached(self, accuracy: float) -> float | None:
-        """When that accuracy was first had."""
-        return next((time for time, value in self.improvements if value >= accuracy), None)
-
 
 def simulate(method: Method, curves: Curves, workers: int, budget: float) -> History:
     """Run until the clock, in the curves' seconds, is beyond the budget. Deciding and proposing take no time."""

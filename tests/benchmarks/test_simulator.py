@@ -62,9 +62,6 @@ def test_workers_train_beside_each_other() -> None:
     assert method.told == [("0", 1, 1), ("1", 1, 2), ("0", 2, 2), ("2", 1, 1.5), ("1", 2, 4), ("3", 1, 1)]
     assert (history.trials, history.epochs) == (4, 6)
     assert history.improvements == [(1, 22), (2, pytest.approx(62)), (3.5, pytest.approx(72))]
-    assert history.at(3) == pytest.approx(62)
-    assert history.reached(70) == 3.5
-    assert history.reached(80) is None
 
 
 def test_a_paused_trial_goes_on_from_where_it_was() -> None:

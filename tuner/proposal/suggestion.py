@@ -36,17 +36,16 @@ class Suggestions:
                 values[hyperparameter.name] = trial.user_attrs.get(name, hyperparameter.default)
         return values
 
-    def trial(self, configuration: Configuration, score: float | None = None) -> FrozenTrial:
-        """What Optuna holds of a configuration that runs, or has that score; what is not drawn as user attributes."""
+    def trial(self, configuration: Configuration) -> FrozenTrial:
+        """What Optuna holds of a configuration that runs; what is not drawn as user attributes."""
         parameters, attributes = self._split(configuration)
         fixed = _fixed(parameters, attributes)
         self.suggest(fixed)
         return create_trial(
-            state=TrialState.RUNNING if score is None else TrialState.COMPLETE,
+            state=TrialState.RUNNING,
             params=fixed.params,
             distributions=fixed.distributions,
             user_attrs=attributes,
-            value=score,
         )
 
     def _split(self, configuration: Configuration) -> tuple[dict[str, Any], dict[str, Any]]:
