@@ -132,7 +132,7 @@ def figure(methods: dict[str, Results], budget: float, path: Path) -> None:
                 axes.plot(clocks, middle, label=name, **style)
                 axes.fill_between(clocks, middle - error, middle + error, color=style["color"], alpha=0.15, linewidth=0)
     left.set(title="LCBench", xlabel="time, in full trainings", ylabel="normalised regret", ylim=(None, 0.6))
-    right.set(title="NAS-Bench-301", xlabel="time, in full trainings", ylabel="accuracy, %", ylim=(94.8, 96.3))
+    right.set(title="NAS-Bench-301", xlabel="time, in full trainings", ylabel="accuracy, %", ylim=(94.8, 96.4))
     left.legend(fontsize=8)
     drawing.savefig(path, dpi=110)
 
