@@ -41,7 +41,9 @@ def several(values: Sequence[float], digits: int = 0) -> str:
 def write_table(name: str, title: str, rows: Sequence[Sequence[str]]) -> None:
     """Print the table, its first row the heads, and write it to `tables/` with all that it takes to repeat it."""
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES)
-    command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    module = sys.modules["__main__"].__spec__
+    program = ["-m", module.name] if module else [f"benchmarks/{Path(sys.argv[0]).name}"]
+    command = shlex.join(["python", *program, *sys.argv[1:]])
     lines = [f"| {' | '.join(row)} |" for row in rows]
     lines.insert(1, "|---" * len(rows[0]) + "|")
     head = [title, "", f"`{command}`", ""]

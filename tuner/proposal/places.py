@@ -23,14 +23,13 @@ class Places:
     """
 
     def __init__(self, space: Sequence[Hyperparameter]) -> None:
-        self._space: list[tuple[Hyperparameter, int, bool]] = []
-        """Each with its first coordinate, and whether its values are labels."""
+        self._space: list[tuple[Hyperparameter, int, int]] = []
+        """Each with its first coordinate and how many it has."""
         owners: list[int] = []
         for one in space:
-            if one.drawn and _varies(one.allowed):
-                is_label = _has_labels(one.allowed)
-                self._space.append((one, len(owners), is_label))
-                count = len(one.allowed.values) + 1 if is_label and isinstance(one.allowed, Choices) else 1
+            count = _coordinates(one.allowed) if one.drawn else 0
+            if count:
+                self._space.append((one, len(owners), count))
                 owners += [len(self._space) - 1] * count
         self.owners = np.array(owners, int)
         """(coordinates,): the hyperparameter of each, counted from 0."""
@@ -42,32 +41,26 @@ class Places:
     def of(self, configuration: Configuration) -> np.ndarray:
         """(coordinates,)."""
         point = np.zeros(len(self.owners))
-        for one, first, is_label in self._space:
-            is_active = one.is_active(configuration)
-            if isinstance(one.allowed, Range):
-                point[first] = one.allowed.place(float(configuration[one.name])) if is_active else MIDDLE
-            elif is_label:
-                values = one.allowed.values
-                point[first + (values.index(configuration[one.name]) if is_active else len(values))] = CORNER
-            else:
-                point[first] = _position(one.allowed, configuration[one.name]) if is_active else MIDDLE
+        for one, first, count in self._space:
+            value = configuration[one.name] if one.is_active(configuration) else None
+            if count == 1:
+                point[first] = MIDDLE if value is None else _place(one.allowed, value)
+            elif isinstance(one.allowed, Choices):
+                point[first + (count - 1 if value is None else one.allowed.values.index(value))] = CORNER
         return point
 
 
-def _varies(allowed: Choices | Range) -> bool:
-    return len(allowed.values) > 1 if isinstance(allowed, Choices) else allowed.low < allowed.high
+def _coordinates(allowed: Choices | Range) -> int:
+    if isinstance(allowed, Range):
+        return int(allowed.low < allowed.high)
+    values = allowed.values
+    has_labels = len(values) > 2 and any(isinstance(value, str) for value in values)
+    return len(values) + 1 if has_labels else int(len(values) > 1)
 
 
-def _has_labels(allowed: Choices | Range) -> bool:
-    """Of two values one cannot lie between others."""
-    return (
-        isinstance(allowed, Choices)
-        and len(allowed.values) > 2
-        and any(isinstance(value, str) for value in allowed.values)
-    )
-
-
-def _position(allowed: Choices, value: Value) -> float:
-    """Among the values by size, from 0 to 1."""
+def _place(allowed: Choices | Range, value: Value) -> float:
+    """On the range's scale, or among the values by size, from 0 to 1."""
+    if isinstance(allowed, Range):
+        return allowed.place(float(value))
     values = allowed.values if len(allowed.values) == 2 else sorted(allowed.values, key=float)
     return values.index(value) / (len(values) - 1)

@@ -4,11 +4,14 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
 from tuner.proposal.enumeration import every_configuration
+from tuner.proposal.failures import FAILED
 from tuner.proposal.neighbours import at_random, neighbour
-from tuner.proposal.rung_chain import ENOUGH, FAILED, RungChain
+from tuner.proposal.rung_chain import ENOUGH, RungChain
 from tuner.proposal.rung_view import RungView
 from tuner.proposal.suggestion import Suggestions
 
@@ -87,13 +90,13 @@ class Proposer:
 
         rng = random.Random(f"{self._seed} {trial}")
         for turn in range(TRIES):
-            proposed = self._proposed(rng, is_new) if turn < TRIES / 2 else at_random(self._space, rng)
+            proposed = self._proposed(rng, is_welcome) if turn < TRIES / 2 else at_random(self._space, rng)
             if is_new(proposed):
                 return proposed
         left = [one for one in self._every or () if is_new(one)]
         return rng.choice(left) if left else None
 
-    def _proposed(self, rng: random.Random, is_new: Callable[[Configuration], bool]) -> Configuration:
+    def _proposed(self, rng: random.Random, is_welcome: Callable[[Configuration], bool]) -> Configuration:
         (mind,) = rng.choices(list(MINDS), list(MINDS.values()))
         view = next((view for view in reversed(self._views.values()) if view.results >= ENOUGH), None)
         if view is None or mind == "random":
@@ -101,21 +104,24 @@ class Proposer:
         if mind == "rung":
             return view.propose(rng.getrandbits(32))
         best = view.best(ELITE)
-        return self._promising(best, rng, is_new) if mind == "chain" else neighbour(self._space, rng.choice(best), rng)
+        if mind == "near":
+            return neighbour(self._space, rng.choice(best), rng)
+        return self._promising(best, rng, is_welcome)
 
     def _promising(
-        self, best: Sequence[Configuration], rng: random.Random, is_new: Callable[[Configuration], bool]
+        self, best: Sequence[Configuration], rng: random.Random, is_welcome: Callable[[Configuration], bool]
     ) -> Configuration:
         """Uphill from the best, by what the chain expects."""
         found, gain = best[0], -math.inf
         for _ in range(HOPS):
             candidates = [neighbour(self._space, rng.choice(best), rng) for _ in range(CANDIDATES)]
-            candidates = [one for one in candidates if is_new(one)]
-            if candidates:
-                gains = self._chain.gains(candidates)
-                highest = int(gains.argmax())
-                if gains[highest] > gain:
-                    found, gain = candidates[highest], gains[highest]
+            candidates = [one for one in candidates if not self.knows(one)]
+            gains = self._chain.gains(candidates) if candidates else np.empty(0)
+            # In this order, because to ask whether one is welcome takes as long as to guess its gain.
+            falling = np.argsort(-gains, kind="stable")
+            highest = next((place for place in falling if gains[place] > gain and is_welcome(candidates[place])), None)
+            if highest is not None:
+                found, gain = candidates[highest], gains[highest]
             best = [found]
         return found
 

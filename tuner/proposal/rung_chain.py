@@ -11,19 +11,16 @@ from threadpoolctl import ThreadpoolController
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
+from tuner.proposal.failures import FAILED, are_enough
 from tuner.proposal.gaussian_process import GaussianProcess
 from tuner.proposal.places import Places
 
 ENOUGH = 10
 """Results that a rung must have before anything is concluded from it."""
-FAILED = -1.0
-"""Stands for the accuracy of a trial that failed: below all others."""
 MOST = 150
 """Scores of a rung that a process is fitted to: with all, a proposal would take ever longer."""
 BEST = 50
 """How many of them are the best ones; the others are the latest."""
-FAILURES = 5
-"""Failures that a rung keeps at least, and at most as many as it has results."""
 GROWTH = 1.25
 """A rung's kernel is found anew when so many times as many scores have come, or `MOST` more."""
 DEPTH = 2.0
@@ -116,7 +113,7 @@ class _Level:
 
     def add(self, trial: int, point: np.ndarray, score: float) -> bool:
         """A trial's point and score; says whether it counts: failures do not beyond what is kept of them."""
-        if score == FAILED and self._added - self.results >= max(FAILURES, self.results):
+        if score == FAILED and are_enough(self._added - self.results, self.results):
             return False
         self._scored[trial] = point, score
         self._added += 1

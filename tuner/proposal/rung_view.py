@@ -6,14 +6,13 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.configuration import Configuration
+from tuner.proposal.failures import are_enough
 from tuner.proposal.suggestion import Suggestions
 
 MOST = 100
 """Trials that TPE is fitted on, at least, once there are more: with all, a proposal would take ever longer."""
 BEST = 30
 """How many of them are the best ones; the others are the latest."""
-FAILURES = 5
-"""Failures that TPE is told of at least, and at most as many as results: it takes a tenth of all for good."""
 
 
 class RungView:
@@ -48,7 +47,7 @@ class RungView:
     def end(self, number: int, score: float | None) -> None:
         """A trial that ran has its score here, a negative one if it failed, or will never have one (None)."""
         identity = self._running.pop(number)
-        if score is None or (score < 0 and self._failures >= max(FAILURES, self._results)):
+        if score is None or (score < 0 and are_enough(self._failures, self._results)):
             del self._trials[number]
             self._storage.set_trial_state_values(identity, TrialState.FAIL)
             return

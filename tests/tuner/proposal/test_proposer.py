@@ -19,6 +19,12 @@ SPACE = (
 RUNGS = (1, 3, 9)
 
 
+def accuracy(configuration: Configuration, epoch: int) -> float:
+    """That of `study`."""
+    score = 0.9 - abs(float(configuration["x"]) - 0.7) / 2 - abs(float(configuration.get("y", 0.0)) - 0.7) / 2
+    return score if epoch > 1 else (1 - score) / 2
+
+
 def study(proposer: Proposer, trials: int, begin: int = 0, epochs: int = 9) -> list[Configuration]:
     """Trials one after another in which kind "b" with x and y near 0.7 is best at epochs from 3 on, worst at 1."""
     found = []
@@ -27,10 +33,9 @@ def study(proposer: Proposer, trials: int, begin: int = 0, epochs: int = 9) -> l
         assert configuration is not None
         found.append(configuration)
         proposer.begin(number, configuration)
-        score = 0.9 - abs(float(configuration["x"]) - 0.7) / 2 - abs(float(configuration.get("y", 0.0)) - 0.7) / 2
-        for epoch in (1, 3, 9):
+        for epoch in RUNGS:
             if epoch <= epochs:
-                proposer.report(number, epoch, score if epoch > 1 else (1 - score) / 2)
+                proposer.report(number, epoch, accuracy(configuration, epoch))
         proposer.end(number, is_done=epochs == 9)
     return found
 
@@ -125,9 +130,8 @@ def test_what_it_proposes_follows_from_what_it_was_told() -> None:
     proposed, told = Proposer(SPACE, RUNGS, seed=6), Proposer(SPACE, RUNGS, seed=6)
     for number, configuration in enumerate(study(proposed, 50)):
         told.begin(number, configuration)
-        score = 0.9 - abs(float(configuration["x"]) - 0.7) / 2 - abs(float(configuration.get("y", 0.0)) - 0.7) / 2
         for epoch in RUNGS:
-            told.report(number, epoch, score if epoch > 1 else (1 - score) / 2)
+            told.report(number, epoch, accuracy(configuration, epoch))
         told.end(number, is_done=True)
     numbers = range(50, 70)
     assert [proposed.propose(number) for number in numbers] == [told.propose(number) for number in numbers]

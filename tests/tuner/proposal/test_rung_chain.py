@@ -9,7 +9,8 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from search_spaces.hyperparameter import Hyperparameter, Range
-from tuner.proposal.rung_chain import ENOUGH, FAILED, MOST, RungChain, _log_expected_improvement
+from tuner.proposal.failures import FAILED
+from tuner.proposal.rung_chain import ENOUGH, MOST, RungChain, _log_expected_improvement
 
 SPACE = (Hyperparameter("x", Range(0.0, 1.0), 0.5),)
 GRID = [{"x": place / 20} for place in range(21)]
