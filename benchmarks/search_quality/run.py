@@ -12,7 +12,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.search_quality.curves import Curves, Scale
 from benchmarks.search_quality.lcbench import LCBench, tasks
 from benchmarks.search_quality.nb301 import NB301
-from benchmarks.search_quality.simulator import simulate
+from benchmarks.search_quality.simulator import Method, simulate
 from benchmarks.search_quality.table import Table
 from tuner.proposal.neighbours import at_random
 
@@ -58,18 +58,23 @@ def thinned(improvements: Sequence[tuple[float, float, float]]) -> list[tuple[fl
     return list(last.values())
 
 
-def simulated(job: tuple[str, Path, str, int, argparse.Namespace]) -> dict[str, Any]:
-    """One study."""
-    name, data, task, seed, options = job
+def made_by(name: str) -> Mapping[str, Callable[[Curves, int, int, int], Method]]:
+    """The methods among which that one is, if there is one: Syne Tune lives in an environment of its own."""
     if name.startswith("Syne Tune"):
         from benchmarks.search_quality.syne_methods import METHODS
     else:
         from benchmarks.search_quality.ray_methods import METHODS, quiet
 
         quiet()
+    return METHODS
+
+
+def simulated(job: tuple[str, Path, str, int, argparse.Namespace]) -> dict[str, Any]:
+    """One study."""
+    name, data, task, seed, options = job
     curves, scale = curves_of(data, task), scale_of(data, task)
     began = time.perf_counter()
-    method = METHODS[name](curves, seed, options.grace or curves.grace_epochs, options.workers)
+    method = made_by(name)[name](curves, seed, options.grace or curves.grace_epochs, options.workers)
     history = simulate(method, curves, options.workers, options.budget * scale.seconds)
     found = thinned([(clock / scale.seconds, scale.regret(value), value) for clock, value in history.improvements])
     return {
@@ -83,7 +88,7 @@ def simulated(job: tuple[str, Path, str, int, argparse.Namespace]) -> dict[str, 
 def main() -> None:
     """Run every method on every task with every seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("methods", nargs="+")
+    parser.add_argument("methods", nargs="+", metavar="METHOD")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--tasks", nargs="+", help="nb301, tasks of LCBench or tables; by default LCBench's and NB301")
     parser.add_argument("--seeds", type=int, nargs="+", default=range(5))
@@ -93,6 +98,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    for method in options.methods:
+        if method not in made_by(method):
+            parser.error(f"{method!r} is not a method; there are {', '.join(made_by(method))}")
     names = options.tasks or [*tasks(options.data / "lcbench"), "nb301"]
     jobs = [
         (method, options.data, task, seed, options)
