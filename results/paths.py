@@ -83,6 +83,21 @@ class RunPaths:
         return self.root / "best"
 
     @property
+    def finalists(self) -> "RunPaths":
+        """The finalists: trials and models of their own."""
+        return RunPaths(self.root / "finalists")
+
+    @property
+    def test(self) -> Path:
+        """What the test split said."""
+        return self.root / "test.json"
+
+    @property
+    def examples(self) -> Path:
+        """A few images of the test split, for the report."""
+        return self.root / "examples"
+
+    @property
     def leaderboard(self) -> Path:
         """A row a trial, best first."""
         return self.root / "leaderboard.csv"

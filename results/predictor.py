@@ -12,6 +12,8 @@ from results.export import labels_path
 from results.images import decode
 from search_spaces.errors import UserError
 
+BATCH = 256
+
 
 @dataclass(frozen=True)
 class Guess:
@@ -39,14 +41,17 @@ class Predictor:
         self.image_size = int(self._model.input_shape[1])
         self.labels = _labels(model, int(self._model.output_shape[-1]))
 
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """(n, classes) of images of shape (n, image_size, image_size, 3)."""
+        return np.asarray(self._model.predict(images, batch_size=BATCH, verbose=0))
+
     def classify(self, image: Path, top: int) -> list[Guess]:
         """The `top` likeliest classes, best first.
 
         Raises:
             results.images.Undecodable: the file is no image.
         """
-        pixels = decode(image, self.image_size)[np.newaxis]
-        probabilities = np.asarray(self._model.predict(pixels, verbose=0))[0]
+        probabilities = self.probabilities(decode(image, self.image_size)[np.newaxis])[0]
         order = np.argsort(-probabilities)[:top]
         return [Guess(self.labels[position], float(probabilities[position])) for position in order]
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from results.evaluation import Evaluation
 from results.paths import RunPaths
 from results.whole_file import write_text
 from search_spaces.configuration import Configuration
@@ -61,6 +62,8 @@ class TrialRecord:
     """Seconds to find or compute what its frozen layers put out; None when it trained without that."""
     reason: str | None = None
     """Why it failed, or beyond which limit it is."""
+    seed: int | None = None
+    """Of weights and batches, where it is not the study's: a finalist's."""
 
     @property
     def best_epoch(self) -> EpochRecord | None:
@@ -84,8 +87,19 @@ class DataRecord:
 
 
 @dataclass(frozen=True)
+class TestOpening:
+    """The test split was looked at: once in a study, unless somebody insists."""
+
+    __test__ = False  # of no interest to pytest
+
+    opened: str
+    model: str
+    """Whose predictions were compared with it, in words."""
+
+
+@dataclass(frozen=True)
 class StudyRecord:
-    """What was asked for and on what: written once, when the study starts."""
+    """What was asked for and on what: written when the study starts, and again when the test split is opened."""
 
     name: str
     started: str
@@ -96,12 +110,42 @@ class StudyRecord:
     machine: Mapping[str, Any]
     hyperparameters: tuple[str, ...] = field(default=())
     """Names, in the order in which the space declares them."""
+    test_openings: tuple[TestOpening, ...] = ()
 
 
-Record = TypeVar("Record", StudyRecord, TrialRecord)
+@dataclass(frozen=True)
+class Example:
+    """One image of the test split and what the model says of it."""
+
+    file: str
+    """A PNG file in the finalists' folder."""
+    label: int
+    called: int
+    probability: float
+    """Of the class that it was called."""
 
 
-def write(path: Path, record: StudyRecord | TrialRecord) -> None:
+@dataclass(frozen=True)
+class TestRecord:
+    """What the test split says of the model that is handed over."""
+
+    __test__ = False
+
+    opened: str
+    trial: int
+    """Of the search, whose configuration it is."""
+    model: str
+    """Its file, from the run's folder on."""
+    is_retrained: bool
+    """Whether the validation images were in its training."""
+    evaluation: Evaluation
+    examples: tuple[Example, ...] = ()
+
+
+Record = TypeVar("Record", StudyRecord, TrialRecord, TestRecord)
+
+
+def write(path: Path, record: StudyRecord | TrialRecord | TestRecord) -> None:
     """Write a record as indented JSON, whole or not at all."""
     write_text(path, TypeAdapter(type(record)).dump_json(record, indent=2).decode() + "\n")
 

@@ -17,6 +17,11 @@ def percent(share: float) -> str:
     return f"{share * 100:.2f} %"
 
 
+def points(difference: float) -> str:
+    """`0.42 points`, of percent."""
+    return f"{difference * 100:.2f} points"
+
+
 def duration(seconds: float) -> str:
     """`7s`, `3m05s` or `2h07m`."""
     whole = round(seconds)

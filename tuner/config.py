@@ -58,6 +58,9 @@ class StudyConfig:
     feature_store_gb: float = 20.0
     """0 keeps no features."""
     views: int = 0
+    finalists: int = 3
+    """0 trains none again, and the test split stays shut."""
+    finalist_seeds: int = 3
     seed: int = 0
     name: str | None = None
     storage: Path = Path("runs")
@@ -73,6 +76,8 @@ class StudyConfig:
             "grace_epochs": 1,
             "concurrency": 1,
             "max_parameters": 1,
+            "finalists": 0,
+            "finalist_seeds": 1,
             "seed": 0,
             "views": 0,
         }

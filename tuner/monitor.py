@@ -12,18 +12,27 @@ from rich.text import Text
 from results.records import TrialRecord, TrialState
 from results.wording import counted, duration
 from search_spaces.configuration import one_line
-from tuner.config import StudyConfig
 
 SHOWN = 8
 """Rows of the live table: the running trials, then the best of the others."""
 
 
 class Monitor:
-    """Shows the study's trials; a context manager around the search."""
+    """Shows trials while they run; a context manager around them.
 
-    def __init__(self, config: StudyConfig, terminal: TextIO) -> None:
+    Args:
+        name: what they are together.
+        trials: how many there will be.
+        max_epochs: of each.
+        terminal: where to show them.
+        time_budget: seconds, if they end with it.
+    """
+
+    def __init__(
+        self, name: str, trials: int, max_epochs: int, terminal: TextIO, time_budget: float | None = None
+    ) -> None:
         self.console = Console(file=terminal, highlight=False, markup=False, emoji=False)
-        self._config = config
+        self._name, self._count, self._max_epochs, self._time_budget = name, trials, max_epochs, time_budget
         self._trials: dict[int, TrialRecord] = {}
         self._began = time.monotonic()
         self._live = Live(
@@ -91,23 +100,21 @@ class Monitor:
             if counts[state] or state is not TrialState.INFEASIBLE
         )
         left = self._seconds_left()
-        return f"{text}; {self._ended()} of {self._config.trials} ended" + (
-            f", about {duration(left)} left" if left else ""
-        )
+        return f"{text}; {self._ended()} of {self._count} ended" + (f", about {duration(left)} left" if left else "")
 
     def _seconds_left(self) -> float | None:
         """From the pace of the trials that ended; never more than the budget leaves. None before the first end."""
-        budget = self._config.time_budget
+        budget = self._time_budget
         by_budget = None if budget is None else max(0.0, budget - self._elapsed())
         if not self._ended():
             return by_budget
-        by_pace = self._elapsed() / self._ended() * (self._config.trials - self._ended())
+        by_pace = self._elapsed() / self._ended() * (self._count - self._ended())
         return by_pace if by_budget is None else min(by_pace, by_budget)
 
     def _table(self) -> Group:
         best = self._best()
         head = [
-            Text(f"Thaw  {self._config.paths.name}  {duration(self._elapsed())}", style="bold"),
+            Text(f"Thaw  {self._name}  {duration(self._elapsed())}", style="bold"),
             Text(self._summary()),
         ]
         if best:
@@ -126,7 +133,7 @@ class Monitor:
             table.add_row(
                 str(trial.trial),
                 trial.state.lower(),
-                f"{len(trial.epochs)}/{self._config.max_epochs}",
+                f"{len(trial.epochs)}/{self._max_epochs}",
                 f"{last.val_accuracy:.1%}" if last else "",
                 _percent(trial),
                 one_line(trial.configuration),

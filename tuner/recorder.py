@@ -45,7 +45,7 @@ class Recorder(tune.Callback):
         if number in self.trials:  # its second try
             self._set(dataclasses.replace(self.trials[number], epochs=(), features=None, reason=None))
         else:
-            self._set(TrialRecord(number, TrialState.RUNNING, trial.config["configuration"], started=self.clock))
+            self._set(self._new(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -72,10 +72,9 @@ class Recorder(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         number = trial.config["trial"]
-        record = self.trials.get(number) or TrialRecord(
-            number, TrialState.RUNNING, trial.config["configuration"], started=self.clock
+        self._end(
+            self.trials.get(number) or self._new(trial), TrialState.FAILED, f"{WORKER_FAILED}: {_last_words(trial)}"
         )
-        self._end(record, TrialState.FAILED, f"{WORKER_FAILED}: {_last_words(trial)}")
 
     def close(self) -> None:
         """The study is over: what still runs was stopped by it.
@@ -90,6 +89,12 @@ class Recorder(tune.Callback):
             if record.state is TrialState.RUNNING:
                 waits = record.reason is not None and not record.epochs
                 self._end(record, TrialState.FAILED if waits else TrialState.STOPPED, record.reason)
+
+    def _new(self, trial: Trial) -> TrialRecord:
+        given = trial.config
+        return TrialRecord(
+            given["trial"], TrialState.RUNNING, given["configuration"], started=self.clock, seed=given.get("seed")
+        )
 
     def _add_epoch(self, record: TrialRecord, result: Mapping[str, Any]) -> None:
         names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")

@@ -37,12 +37,15 @@ def run_study(config: StudyConfig) -> RunPaths:
         from tuner.cluster import cluster
 
         with cluster(config, terminal):
+            from tuner.finalists import decide
             from tuner.search import search
 
             preparation = _answer(preparer)
             for note in preparation.notes:
                 print(note, file=terminal, flush=True)
-            search(config, data, preparation, terminal)
+            settings = search(config, data, preparation, terminal)
+            if config.finalists:
+                decide(config, data, settings, terminal)
     # Not while Ray shuts down: an object of Ray's that is collected in another thread then ends the process.
     from results.report import write_report
 

@@ -19,6 +19,7 @@ from search_spaces.registry import SpaceSpec
 from tuner.trial.datasets import ImageData
 from tuner.trial.errors import Infeasible, OutOfMemory, TrialFailure
 from tuner.trial.limits import Limits
+from tuner.trial.precision import dtype_policy
 from tuner.trial.resources import TrialResources, clear_process, prepare_process
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class TrialSettings:
     spec: SpaceSpec
     seed: int
     max_epochs: int
-    dtype_policy: str
+    precision: str
     resources: TrialResources
     best: Path
     """Folder of the best models."""
@@ -48,10 +49,14 @@ class TrialSettings:
     feature_store_gb: float
     views: int
     limits: Limits
+    kept: int = 3
+    """Models that are kept there at most."""
 
 
 class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
+
+    Where the config has a "seed" too, it stands for the study's.
 
     A result has "epoch", the training's metrics, "parameters", "file_bytes" and "latency" of its model (`Footprints`)
     and, where frozen layers are computed once, "features", the seconds to find or compute them so far; or, when the
@@ -104,7 +109,9 @@ class WarmTrial(tune.Trainable):
             if epoch is None:
                 return self._ended()
             epoch |= self._footprint | self._of_features()
-            BestModels(self._settings.best).offer(self.config["trial"], epoch, self._training.save_model)
+            BestModels(self._settings.best, self._settings.kept).offer(
+                self.config["trial"], epoch, self._training.save_model
+            )
         except Infeasible as infeasible:
             return {"infeasible": str(infeasible), "val_accuracy": math.nan, "done": True} | infeasible.measured
         except TrialFailure as failure:
@@ -141,8 +148,8 @@ class WarmTrial(tune.Trainable):
             self.config["configuration"],
             self._data,
             settings.max_epochs,
-            settings.seed,
-            settings.dtype_policy,
+            self.config.get("seed", settings.seed),
+            dtype_policy(settings.precision),
             self._features,
             settings.views,
             self._traced,

@@ -139,25 +139,30 @@ def _cifar10(image_size: int | None, seed: int) -> ImageData:
     names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     labels = labels.reshape(-1).astype(np.int64)
     train, validation = hold_out(labels, seed, names)
-    images = _resize_all(images, image_size)
+    images = resize_all(images, image_size)
     return ImageData(
         "cifar10", names, images[train], labels[train], images[validation], labels[validation], len(test_labels)
     )
 
 
 def _digits(image_size: int | None, seed: int) -> ImageData:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    labels = bunch.target.astype(np.int64)
-    names = tuple(str(name) for name in bunch.target_names)
-    grey = (bunch.images * (255 / 16)).round().astype(np.uint8)  # 8x8 pixels of 0..16
-    images = _resize_all(np.repeat(grey[..., np.newaxis], 3, axis=-1), image_size or 32)
+    images, labels, names = digits(image_size)
     train, validation, test = three_way(labels, seed, names)
     return ImageData("digits", names, images[train], labels[train], images[validation], labels[validation], len(test))
 
 
-def _resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
+def digits(image_size: int | None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """All of scikit-learn's digits: images, labels and class names."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    grey = (bunch.images * (255 / 16)).round().astype(np.uint8)  # 8x8 pixels of 0..16
+    images = resize_all(np.repeat(grey[..., np.newaxis], 3, axis=-1), image_size or 32)
+    return images, bunch.target.astype(np.int64), tuple(str(name) for name in bunch.target_names)
+
+
+def resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
+    """Each as a square of that side; None leaves them."""
     if size is None or images.shape[1] == size:
         return images
     return np.stack([np.asarray(resized(Image.fromarray(image), size)) for image in images])

@@ -37,13 +37,11 @@ def load_folder(folder: Path, image_size: int | None, seed: int, strict: bool) -
     Raises:
         UserError: no class folders, a class with too few images, or (strict) a file that does not decode.
     """
-    has_splits = (folder / "train").is_dir()
-    class_names = _class_names(folder / "train" if has_splits else folder)
-    train, validation, test = (_given_splits if has_splits else _drawn_splits)(folder, class_names, seed)
+    class_names, train, validation, test = splits(folder, seed)
     size = image_size or choose_size([*train.paths, *validation.paths, *test.paths])
     skipped: list[str] = []
-    train_images, train_labels = _decode_all(train, size, strict, skipped)
-    validation_images, validation_labels = _decode_all(validation, size, strict, skipped)
+    train_images, train_labels = decode_all(train, size, strict, skipped)
+    validation_images, validation_labels = decode_all(validation, size, strict, skipped)
     for labels, split in ((train_labels, "training"), (validation_labels, "validation")):
         empty = sorted(set(range(len(class_names))) - set(labels.tolist()))
         if empty:
@@ -58,6 +56,17 @@ def load_folder(folder: Path, image_size: int | None, seed: int, strict: bool) -
         len(test.paths),
         tuple(skipped),
     )
+
+
+def splits(folder: Path, seed: int) -> tuple[tuple[str, ...], Files, Files, Files]:
+    """The class names, and the files of training, validation and test.
+
+    Raises:
+        UserError: no class folders, or a class with too few images.
+    """
+    has_splits = (folder / "train").is_dir()
+    class_names = _class_names(folder / "train" if has_splits else folder)
+    return class_names, *(_given_splits if has_splits else _drawn_splits)(folder, class_names, seed)
 
 
 def choose_size(paths: Sequence[Path]) -> int:
@@ -122,8 +131,12 @@ def _list(folder: Path, class_names: tuple[str, ...]) -> Files:
     return Files(paths, np.asarray(labels, dtype=np.int64))
 
 
-def _decode_all(files: Files, size: int, strict: bool, skipped: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels of the files that decode; the others' names join `skipped`."""
+def decode_all(files: Files, size: int, strict: bool, skipped: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of the files that decode; the others' names join `skipped`.
+
+    Raises:
+        UserError: (strict) a file that does not decode.
+    """
 
     def attempt(path: Path) -> np.ndarray | Undecodable:
         try:

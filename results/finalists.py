@@ -1,0 +1,110 @@
+"""The finalists of a study: its best configurations, each trained again on several seeds."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from results.records import TestRecord, TrialRecord, TrialState
+from results.wording import counted, percent, points
+from search_spaces.configuration import Configuration
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """One configuration and what it reached, on the same validation images, from other weights and batches."""
+
+    trial: int
+    """Of the search."""
+    configuration: Configuration
+    searched: float
+    """The validation accuracy that the search saw: it was chosen for that, so it is optimistic."""
+    runs: Mapping[int, TrialRecord] = field(default_factory=dict)
+    """By seed; those that finished."""
+
+    @property
+    def accuracies(self) -> list[float]:
+        """The validation accuracy of each run at its best epoch."""
+        return [run.best_epoch.val_accuracy for run in self.runs.values() if run.best_epoch]
+
+    @property
+    def mean(self) -> float:
+        """Of the runs' validation accuracies."""
+        return statistics.mean(self.accuracies)
+
+    @property
+    def spread(self) -> float | None:
+        """Their standard deviation; None of one run."""
+        return statistics.stdev(self.accuracies) if len(self.runs) > 1 else None
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far the winner's mean lies above the runner-up's, with the interval that holds the true difference."""
+
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether there may be none."""
+        return self.low <= 0
+
+
+def ranked(searched: Sequence[TrialRecord], again: Sequence[TrialRecord]) -> list[Finalist]:
+    """The finalists of which at least one run finished, the highest mean first.
+
+    Args:
+        searched: the trials of the search.
+        again: the trials of the finalists.
+    """
+    found: dict[int, Finalist] = {}
+    for run in again:
+        origin = next((trial for trial in searched if trial.configuration == run.configuration), None)
+        if origin is None or origin.best_epoch is None or run.seed is None or run.state is not TrialState.DONE:
+            continue
+        one = found.setdefault(origin.trial, Finalist(origin.trial, run.configuration, origin.best_epoch.val_accuracy))
+        found[origin.trial] = Finalist(one.trial, one.configuration, one.searched, {**one.runs, run.seed: run})
+    return sorted(found.values(), key=lambda finalist: (-finalist.mean, finalist.trial))
+
+
+def lead(finalists: Sequence[Finalist]) -> Lead | None:
+    """Of the first over the second; None where not both have several seeds to tell noise by.
+
+    By Tukey's honestly significant difference over all finalists, because they were put in order by these very means.
+    """
+    samples = [finalist.accuracies for finalist in finalists if len(finalist.runs) > 1]
+    if len(samples) < 2 or any(len(finalist.runs) < 2 for finalist in finalists[:2]):
+        return None
+    from scipy.stats import tukey_hsd  # here, because it takes a second to import
+
+    interval = tukey_hsd(*samples).confidence_interval(CONFIDENCE)
+    difference = finalists[0].mean - finalists[1].mean
+    return Lead(difference, float(interval.low[0, 1]), float(interval.high[0, 1]))
+
+
+def outcome(finalists: Sequence[Finalist], test: TestRecord | None) -> list[str]:
+    """Who won, by how much, and what the test split said, a sentence each; nothing without finalists."""
+    if not finalists:
+        return []
+    winner, ahead = finalists[0], lead(finalists)
+    spread = "" if winner.spread is None else f" ± {100 * winner.spread:.2f}"
+    sentences = [
+        f"Trial {winner.trial} wins: {100 * winner.mean:.2f}{spread} % validation accuracy, the mean of "
+        f"{counted(len(winner.runs), 'new seed')}; the search saw {percent(winner.searched)}"
+    ]
+    if ahead is not None:
+        sentences.append(
+            f"It is {points(ahead.difference)} ahead of trial {finalists[1].trial}, "
+            f"{'which may be noise' if ahead.is_noise else 'more than noise'} "
+            f"(95 % interval: {points(ahead.low)} to {points(ahead.high)})"
+        )
+    if test is not None:
+        low, high = test.evaluation.interval
+        sentences.append(
+            f"Test accuracy {percent(test.evaluation.accuracy)} (95 % interval: {percent(low)} to {percent(high)}, "
+            f"{counted(test.evaluation.images, 'image')} that chose nothing)"
+        )
+    return sentences
