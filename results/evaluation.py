@@ -1,6 +1,5 @@
 """How good a classifier is on images that chose nothing: accuracy with its interval, classes, calibration."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -53,9 +52,12 @@ class Evaluation:
     """Images: a row a class that they are of, a column a class that they were called."""
 
     def confused(self, most: int) -> list[tuple[int, int, int]]:
-        """The pairs of classes that were taken for each other most often: both, and the images of either, worst first."""
+        """The pairs of classes most often taken for each other: both, and the images of either, worst first."""
         counts = np.array(self.confusion)
-        pairs = [(one, other, int(counts[one, other] + counts[other, one])) for one, other in _pairs(len(counts))]
+        pairs = [
+            (one, other, int(counts[one, other] + counts[other, one]))
+            for one, other in combinations(range(len(counts)), 2)
+        ]
         return [pair for pair in sorted(pairs, key=lambda pair: -pair[2])[:most] if pair[2]]
 
 
@@ -104,7 +106,3 @@ def _scores(confusion: np.ndarray, number: int) -> ClassScores:
 
 def _share(part: int, whole: int) -> float | None:
     return float(part / whole) if whole else None
-
-
-def _pairs(classes: int) -> Sequence[tuple[int, int]]:
-    return list(combinations(range(classes), 2))

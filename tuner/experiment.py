@@ -26,7 +26,7 @@ def run_trials(
     time_budget: float | None = None,
 ) -> None:
     """Run until the searcher has finished, or for `time_budget` seconds; `paths.trials` becomes Ray's folder."""
-    # By default Ray waits for each worker to be ready before it starts the next; our searchers keep the limit themselves.
+    # By default Ray waits for each worker to be ready before it starts the next; our searchers keep the limit.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(settings.resources.concurrency)
     trainable = tune.with_parameters(WarmTrial, settings=settings, data=data)
     tuner = tune.Tuner(
