@@ -175,3 +175,8 @@ def read_study(paths: RunPaths) -> StudyRecord:
 def read_trials(paths: RunPaths) -> list[TrialRecord]:
     """The records of all trials of a run, by number; also while it runs."""
     return [read(file, TrialRecord) for file in sorted(paths.trials.glob("*/trial.json"))]
+
+
+def read_test(paths: RunPaths) -> TestRecord | None:
+    """What the test split said, if it was opened."""
+    return read(paths.test, TestRecord) if paths.test.is_file() else None

@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from results.finalists import outcome, ranked
 from results.leaderboard import MEASURES, failures, leaderboard
 from results.paths import RunPaths
-from results.records import TrialRecord, read_study, read_trials
+from results.records import TrialRecord, read_study, read_test, read_trials
 from results.wording import TITLES, cell, counted, from_here, next_commands, stored_features
 from search_spaces.configuration import one_line
 
@@ -27,6 +28,8 @@ def print_summary(paths: RunPaths) -> None:
     else:
         console.print(_measures(top))
         console.print(_configurations(top, trials))
+        for line in outcome(ranked(trials, read_trials(paths.finalists)), read_test(paths)):
+            console.print(line, soft_wrap=True)
         if line := stored_features(trials):
             console.print(f"\nFrozen layers: {line}.", soft_wrap=True)
     console.print()

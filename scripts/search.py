@@ -46,13 +46,13 @@ def main(
     reduction_factor: A[float, Option(help="ASHA lets about one in this many go on from each rung.")] = 3.0,
     concurrency: A[int | None, Option(help="Most trials at a time. Default: as many as fit.")] = None,
     cpus_per_trial: A[float | None, Option(help="CPUs (threads) of a trial. Default: 1, or a GPU's share.")] = None,
-    gpus_per_trial: A[
-        float | None, Option(help="GPUs of a trial; a share such as 0.5 is allowed. Default: what its memory takes.")
-    ] = None,
+    gpus_per_trial: A[float | None, Option(help="GPUs of a trial, or a share. Default: what it needs.")] = None,
     precision: A[str, Option(help="float32, bfloat16, or auto: the faster one here, measured once.")] = "auto",
     feature_store: A[Path, Option(help="Folder of what frozen layers put out, kept for later runs.")] = DEFAULT_STORE,
     feature_store_gb: A[float, Option(help="What it may hold; what was used longest ago goes first. 0: none.")] = 20.0,
     views: A[int, Option(help="Augmented views of each image to keep; 0 augments anew in each epoch.")] = 0,
+    finalists: A[int, Option(help="Best configurations to train again at the end. 0: the test split stays shut.")] = 3,
+    finalist_seeds: A[int, Option(help="New seeds for each finalist.")] = 3,
     seed: A[int, Option(help="Draws splits, configurations and weights.")] = 0,
     name: A[str | None, Option(help="Of the run. Default: the space and the time.")] = None,
     storage: A[Path, Option(help="Folder of runs.")] = Path("runs"),

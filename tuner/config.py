@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from results.paths import CACHE, RunPaths
+from results.records import StudyRecord
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Value
 
@@ -128,6 +131,12 @@ class StudyConfig:
         object.__setattr__(self, "paths", RunPaths.of(self.storage, name))
         if self.feature_store.parts[:1] != ("~",):  # that is for each node to expand; workers run in other folders
             object.__setattr__(self, "feature_store", self.feature_store.absolute())
+
+    @classmethod
+    def of(cls, study: StudyRecord, paths: RunPaths, **changed: Any) -> "StudyConfig":
+        """The options of a run that is there, wherever it lies now, but for those that are `changed`."""
+        place = {"name": paths.name, "storage": paths.root.parent, "data": study.data.source}
+        return TypeAdapter(cls).validate_python({**study.options, **place, **changed})
 
     def options(self) -> dict[str, Any]:
         """The options as JSON values, for the study's record."""

@@ -72,9 +72,9 @@ class RunSearcher(Searcher):
 
 
 def decide(config: StudyConfig, data: ImageData, settings: TrialSettings, terminal: TextIO) -> None:
-    """Train the finalists, and open the test split for the winner unless it has been."""
+    """Train the finalists as far as they are not, and open the test split for the winner, if there is one."""
     finalists = train_finalists(config, data, settings, terminal)
-    if finalists and not read_study(config.paths).test_openings:
+    if finalists:
         open_test(config, settings, finalists)
 
 

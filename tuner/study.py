@@ -4,10 +4,13 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from results.paths import RunPaths
+from results.records import read_study
 from search_spaces.backbones import check_names, find_weights, unseen
 from search_spaces.cifar_cnn import CLASSES
+from search_spaces.configuration import fixed
 from search_spaces.errors import Unavailable, UserError
 from search_spaces.recipes import named
 from search_spaces.task import Task
@@ -51,6 +54,41 @@ def run_study(config: StudyConfig) -> RunPaths:
 
     write_report(config.paths)
     return config.paths
+
+
+def run_finalists(run: Path, finalists: int, seeds: int, open_test_again: bool) -> RunPaths:
+    """Train a run's best configurations on new seeds, as far as that is not done, and open its test split.
+
+    Raises:
+        UserError: no such run, its images have changed, or the test split was opened before and may not be again.
+    """
+    paths = RunPaths.existing(run)
+    study = read_study(paths)
+    config = StudyConfig.of(study, paths, finalists=finalists, finalist_seeds=seeds)
+    if study.test_openings and not open_test_again:
+        last = study.test_openings[-1]
+        raise UserError(
+            f"{run}: the test split was opened on {last.opened} for the {last.model}; whoever chooses after having seen "
+            "it, chooses by it. If that is meant, add --open-test-again: it is written down"
+        )
+    with redirected(paths.log) as terminal, Preparer() as preparer:
+        data = _load(config)
+        if data.fingerprint() != study.data.fingerprint:
+            raise UserError(f"{run}: the images in {study.data.source} are not those of the search; search anew")
+        preparer.send(_request(config, data))
+        from tuner.cluster import cluster
+
+        with cluster(config, terminal):
+            from tuner.finalists import decide
+            from tuner.settings import trial_settings
+
+            preparation = _answer(preparer)
+            space = fixed(preparation.hyperparameters, config.fix)
+            decide(config, data, trial_settings(config, preparation, space, data, terminal), terminal)
+    from results.report import write_report
+
+    write_report(paths)
+    return paths
 
 
 def _check_early(config: StudyConfig) -> None:

@@ -1,0 +1,29 @@
+"""Train a run's best configurations again and open its test split: python scripts/finalists.py runs/NAME"""
+
+from pathlib import Path
+from typing import Annotated as A
+
+from typer import Argument, Option, Typer
+
+from search_spaces.errors import reported
+
+
+def main(
+    run: A[Path, Argument(help="The run directory, which search.py prints.")],
+    finalists: A[int, Option(help="Best configurations to train again.")] = 3,
+    finalist_seeds: A[int, Option(help="New seeds for each.")] = 3,
+    open_test_again: A[bool, Option("--open-test-again", help="Though it has been opened; it is recorded.")] = False,
+) -> None:
+    """Train a run's best configurations on new seeds, as far as that is not done; then open the test split."""
+    with reported():
+        from results.summary import print_summary
+        from tuner.study import run_finalists
+
+        print_summary(run_finalists(run, finalists, finalist_seeds, open_test_again))
+
+
+app = Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(main)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,84 @@
+"""The last act of a real study, and what a second one is told."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from results.finalists import ranked
+from results.paths import RunPaths
+from results.records import TrialState, read_study, read_test, read_trials, write
+from search_spaces.errors import UserError
+from tests.integration.test_search import run
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunPaths, str]:
+    """A search of three trials on the digits; two of them are trained again on two seeds each."""
+    folder = tmp_path_factory.mktemp("decided")
+    quick = {"blocks": 1, "convs_per_block": 1, "dense_layers": 0, "learning_rate": 0.01}
+    (folder / "first.json").write_text(json.dumps([quick | {"filters": filters} for filters in (16, 32, 64)]))
+    printed = run("search.py", "--space", "custom_cnn", "--data", "digits", "--image-size", 16, "--trials", 3,
+                  "--max-epochs", 2, "--configs", "first.json", "--finalists", 2, "--finalist-seeds", 2, "--name", "pick",
+                  cwd=folder)  # fmt: skip
+    return RunPaths.existing(folder / "runs" / "pick"), printed
+
+
+def test_each_finalist_is_trained_to_the_end_on_each_new_seed(decided: tuple[RunPaths, str]) -> None:
+    paths, _ = decided
+    again = read_trials(paths.finalists)
+    assert sorted(record.seed for record in again if record.seed is not None) == [1, 1, 2, 2]
+    assert all(record.state is TrialState.DONE and len(record.epochs) == 2 for record in again)
+    assert len(ranked(read_trials(paths), again)) == 2
+
+
+def test_the_test_split_is_opened_once_for_the_winner(decided: tuple[RunPaths, str]) -> None:
+    paths, printed = decided
+    test, (opening,) = read_test(paths), read_study(paths).test_openings
+    assert test is not None
+    assert test.opened == opening.opened
+    assert test.trial == ranked(read_trials(paths), read_trials(paths.finalists))[0].trial
+    assert test.evaluation.images == 270
+    assert f"Test accuracy {100 * test.evaluation.accuracy:.2f} %" in printed
+    assert (paths.root / test.model).is_file()
+    assert test.examples
+    assert all((paths.examples / example.file).is_file() for example in test.examples)
+
+
+def test_a_second_opening_has_to_be_asked_for_and_is_written_down(decided: tuple[RunPaths, str]) -> None:
+    paths, _ = decided
+    with pytest.raises(AssertionError, match="the test split was opened on"):
+        run("finalists.py", paths.root, "--finalists", 2, "--finalist-seeds", 2, cwd=paths.root.parent)
+    run("finalists.py", paths.root, "--finalists", 2, "--finalist-seeds", 2, "--open-test-again", cwd=paths.root.parent)
+    assert len(read_study(paths).test_openings) == 2
+    assert len(read_trials(paths.finalists)) == 4, "what was trained is not trained again"
+
+
+def test_what_was_interrupted_goes_on(decided: tuple[RunPaths, str], tmp_path: Path) -> None:
+    """As if the machine had stopped while the last finalist trained: the others are kept."""
+    whole, _ = decided
+    paths = RunPaths(tmp_path / "pick")
+    shutil.copytree(whole.root, paths.root)
+    paths.test.unlink()
+    write(paths.study, replace(read_study(paths), test_openings=()))
+    last = read_trials(paths.finalists)[-1]
+    write(paths.finalists.trial_record(last.trial), replace(last, state=TrialState.RUNNING, epochs=()))
+    run("finalists.py", paths.root, "--finalists", 2, "--finalist-seeds", 2, cwd=tmp_path)
+    states = [record.state for record in read_trials(paths.finalists)]
+    assert states.count(TrialState.DONE) == 4
+    assert len(states) == 5
+    assert read_test(paths) is not None
+
+
+def test_other_images_than_the_searchs_are_refused(decided: tuple[RunPaths, str], tmp_path: Path) -> None:
+    from tuner.study import run_finalists
+
+    whole, _ = decided
+    paths = RunPaths(tmp_path / "pick")
+    shutil.copytree(whole.root, paths.root)
+    study = read_study(paths)
+    write(paths.study, replace(study, test_openings=(), data=replace(study.data, fingerprint="another")))
+    with pytest.raises(UserError, match="are not those of the search"):
+        run_finalists(paths.root, 2, 2, open_test_again=False)
