@@ -1,0 +1,151 @@
+"""The formats that a model is handed over in: how each is written, and how it is loaded and asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from search_spaces.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+REPRESENTATIVE = 200
+"""Training images from which the ranges of int8 are taken."""
+
+Classify = Callable[[np.ndarray], np.ndarray]
+"""From uint8 images (n, side, side, 3) to probabilities (n, classes)."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format. Every one of them takes raw pixels (0..255) and gives probabilities."""
+
+    name: str
+    suffix: str
+    """What follows the stem of the path to write; a SavedModel is a folder and has none."""
+    write: Callable[[Path, Path, np.ndarray], None]
+    """Of the .keras file, the path to write to, and training images."""
+    load: Callable[[Path], Classify]
+    packages: tuple[str, ...] = ()
+    tolerance: float | None = 1e-3
+    """The most that a probability may differ from the original's; None where it must be expected to."""
+
+
+def named(names: Sequence[str]) -> list[Format]:
+    """The formats of these names, `all` for each that can be written here.
+
+    Raises:
+        UserError: an unknown name, or one whose packages are missing.
+    """
+    if list(names) == ["all"]:
+        return list(FORMATS.values())
+    for name in names:
+        if name not in FORMATS:
+            raise UserError(f"--formats {name}: must be all, or some of {', '.join(FORMATS)}")
+        missing = [package for package in FORMATS[name].packages if find_spec(package) is None]
+        if missing:
+            raise UserError(f"--formats {name}: needs {', '.join(missing)}; pip install 'thaw-tuner[export]'")
+    return [FORMATS[name] for name in dict.fromkeys(names)]
+
+
+def _copy(model: Path, out: Path, images: np.ndarray) -> None:
+    out.write_bytes(model.read_bytes())
+
+
+def _keras(file: Path) -> Classify:
+    import keras
+
+    model = keras.models.load_model(file, compile=False)
+    return lambda images: np.asarray(model.predict(images, batch_size=32, verbose=0))
+
+
+def _in_float32(file: Path) -> keras.Model:
+    """The model, computing in float32 whatever it was trained in: other runtimes know no bfloat16."""
+    import keras
+
+    model = keras.models.load_model(file, compile=False)
+    if all(layer.dtype_policy.compute_dtype == "float32" for layer in model.layers):
+        return model
+
+    def same(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
+
+    clone = keras.models.clone_model(model, clone_function=same)
+    clone.set_weights(model.get_weights())
+    return clone
+
+
+def _saved_model(model: Path, out: Path, images: np.ndarray) -> None:
+    _in_float32(model).export(out, format="tf_saved_model", verbose=False)
+
+
+def _load_saved_model(folder: Path) -> Classify:
+    import tensorflow as tf
+
+    served = tf.saved_model.load(str(folder))
+    return lambda images: np.asarray(served.serve(tf.constant(images, tf.float32)))
+
+
+def _onnx(model: Path, out: Path, images: np.ndarray) -> None:
+    _in_float32(model).export(out, format="onnx", verbose=False)
+
+
+def _load_onnx(file: Path) -> Classify:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    return lambda images: session.run(None, {given.name: images.astype(np.float32)})[0]
+
+
+def _litert(model: Path, out: Path, images: np.ndarray) -> None:
+    _in_float32(model).export(out, format="litert", verbose=False)
+
+
+def _litert_int8(model: Path, out: Path, images: np.ndarray) -> None:
+    """Weights and activations in int8, from the ranges that training images cause; pixels and probabilities stay."""
+    import tensorflow as tf
+
+    def representative() -> Iterator[list[np.ndarray]]:
+        for image in images[:: max(1, len(images) // REPRESENTATIVE)][:REPRESENTATIVE]:
+            yield [image[np.newaxis].astype(np.float32)]
+
+    options = {"optimizations": [tf.lite.Optimize.DEFAULT], "representative_dataset": representative}
+    _in_float32(model).export(out, format="litert", verbose=False, **options)
+
+
+def _load_litert(file: Path) -> Classify:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(file))
+    (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def classify(images: np.ndarray) -> np.ndarray:
+        answers = []
+        for image in images:  # its graph is of one image
+            interpreter.set_tensor(given["index"], image[np.newaxis].astype(np.float32))
+            interpreter.invoke()
+            answers.append(interpreter.get_tensor(found["index"])[0])
+        return np.array(answers)
+
+    interpreter.resize_tensor_input(given["index"], [1, *given["shape"][1:]])
+    interpreter.allocate_tensors()
+    return classify
+
+
+FORMATS = {
+    each.name: each
+    for each in (
+        Format("keras", ".keras", _copy, _keras),
+        Format("savedmodel", "", _saved_model, _load_saved_model, ("tensorflow",)),
+        Format("onnx", ".onnx", _onnx, _load_onnx, ("onnx", "tf2onnx", "onnxruntime")),
+        Format("litert", ".tflite", _litert, _load_litert, ("ai_edge_litert",)),
+        Format("litert-int8", ".int8.tflite", _litert_int8, _load_litert, ("ai_edge_litert",), None),
+    )
+}
