@@ -1,76 +1,142 @@
-"""The best model of a run, to be used elsewhere: the .keras file, its labels, and a model card."""
+"""A run's model, to be used elsewhere: in one or several formats, with labels and a model card beside it."""
 
 import json
+import os
 import shutil
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from results.best_models import BestModels, SavedModel
+import numpy as np
+
+from results.candidate import Candidate
+from results.formats import FORMATS, Classify, Format
+from results.model_card import card
 from results.paths import RunPaths
-from results.records import StudyRecord, TrialRecord, read_study, read_trials
-from results.whole_file import replacing, write_text
-from search_spaces.configuration import shown
+from results.records import read_study
+from results.whole_file import write_text
 from search_spaces.errors import UserError
+
+COMPARED = 256
+"""Images on which each format is compared with the original, at most."""
+TIMED = 20
+FORMAT_OF_RUNS = FORMATS["keras"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images of a study, uint8 (n, side, side, 3): what formats are compared on, and what int8 is fitted to."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    training_images: np.ndarray
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One format as it was written."""
+
+    format: str
+    path: Path
+    size: int
+    """Bytes."""
+    latency: float
+    """Milliseconds for one image alone, here: the median of several."""
+    difference: float
+    """The largest of a probability from the original's."""
+    accuracy: float
+    """On the images that were compared."""
 
 
 def labels_path(model: Path) -> Path:
     """Where the class names of an exported model are: `model.labels.json` beside `model.keras`."""
-    return model.with_suffix(".labels.json")
+    return _stem(model).with_suffix(".labels.json")
 
 
 def card_path(model: Path) -> Path:
     """Where the model card of an exported model is: `model.md` beside `model.keras`."""
-    return model.with_suffix(".md")
+    return _stem(model).with_suffix(".md")
 
 
-def export_model(paths: RunPaths, out: Path) -> list[Path]:
-    """Write the best model to `out`, with its labels and its card beside it; returns the three paths.
+def export_model(
+    paths: RunPaths, chosen: Candidate, out: Path, formats: Sequence[Format], sample: Sample
+) -> list[Exported]:
+    """Write the model beside `out` in each format, its labels and its card; each format is loaded and compared first.
 
-    The model takes raw pixels (0..255) of the study's image size, preprocessing is inside, and gives a probability a
-    class; plain Keras loads it without this project's code.
+    Models take raw pixels (0..255) of the study's image size, preprocessing is inside, and give a probability a class;
+    none needs this project's code.
 
     Raises:
-        UserError: `out` does not end with .keras or cannot be written, or the run has no model yet.
+        UserError: a path cannot be written, or a format's predictions differ; the formats before it are there then.
     """
-    if out.suffix != ".keras":
-        raise UserError(f"--out {out}: must end with .keras")
-    study, trials = read_study(paths), {trial.trial: trial for trial in read_trials(paths)}
-    # While the study runs a model may be kept a moment before its epoch is recorded.
-    kept = [one for one in BestModels(paths.best).ranked() if one.epoch <= len(trials[one.trial].epochs)]
-    if not kept:
-        raise UserError(f"{paths.root} has no model yet: no trial has finished an epoch (see {paths.log.name})")
-    card = _card(out, study, trials[kept[0].trial], kept[0])
+    study = read_study(paths)
+    images, labels = sample.images[:COMPARED], sample.labels[:COMPARED]
+    expected = FORMAT_OF_RUNS.load(chosen.file)(images)
+    written = []
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(out) as temporary:
-            shutil.copyfile(paths.best / kept[0].file, temporary)
+        for one in formats:
+            path = out.with_name(out.stem + one.suffix)
+            temporary = path.with_name(f".{os.getpid()}-{path.name}")
+            try:
+                one.write(chosen.file, temporary, sample.training_images)
+                written.append(_compared(one, temporary, path, images, labels, expected))
+                _replace(temporary, path)
+            finally:
+                _remove(temporary)
         write_text(labels_path(out), json.dumps(list(study.data.class_names), indent=2, ensure_ascii=False) + "\n")
-        write_text(card_path(out), card)
+        write_text(card_path(out), card(out, study, chosen, written))
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another path") from error
-    return [out, labels_path(out), card_path(out)]
+    return written
 
 
-def _card(out: Path, study: StudyRecord, trial: TrialRecord, model: SavedModel) -> str:
-    data = study.data
-    side = data.image_size
-    configuration = "\n".join(f"| {name} | {shown(value)} |" for name, value in trial.configuration.items())
-    return f"""# {out.stem}
+def _compared(
+    one: Format, written: Path, path: Path, images: np.ndarray, labels: np.ndarray, expected: np.ndarray
+) -> Exported:
+    classify = one.load(written)
+    found = classify(images)
+    difference = float(np.abs(found - expected).max())
+    if one.tolerance is not None and not difference <= one.tolerance:
+        raise UserError(
+            f"--formats {one.name}: its probabilities differ from the model's by up to {difference:.2g} on "
+            f"{len(images)} images, more than {one.tolerance:g}; it is not written. Leave that format out"
+        )
+    accuracy = float((found.argmax(axis=1) == labels).mean())
+    return Exported(one.name, path, _size(written), _latency(classify, images[:1]), difference, accuracy)
 
-An image classifier for {len(data.class_names)} classes: {", ".join(data.class_names)}.
 
-- **Input**: RGB images as raw pixels (0 to 255), shape ({side}, {side}, 3); preprocessing is inside the model.
-- **Output**: a probability for each class, in the order of `{labels_path(out).name}`.
-- **Validation accuracy**: {model.val_accuracy:.2%} on {data.validation_images} images. It was used to choose this model
-  among {study.options["trials"]} configurations and their epochs, so it is optimistic. The test split was not opened.
-- **Training data**: {data.source}, {data.training_images} images, fingerprint `{data.fingerprint}`.
-- **Found by**: study `{study.name}`, trial {model.trial}, epoch {model.epoch}, seed {study.options["seed"]}.
-- **Parameters**: {trial.parameters:,}.
-- **Limits**: it always answers with one of its classes, whatever the image shows; images unlike the training data are
-  classified at random. Weights of pre-trained backbones have a licence of their own.
+def _latency(classify: Classify, image: np.ndarray) -> float:
+    seconds = []
+    for _ in range(TIMED + 1):
+        began = time.perf_counter()
+        classify(image)
+        seconds.append(time.perf_counter() - began)
+    return 1000 * statistics.median(seconds[1:])  # the first one makes what is needed
 
-## Configuration
 
-| hyperparameter | value |
-|---|---|
-{configuration}
-"""
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file())
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """In its place, whole; a folder that is there must be a SavedModel itself."""
+    if path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise UserError(f"{path}: is a folder that is no SavedModel; give another --out or remove it")
+        shutil.rmtree(path)
+    temporary.replace(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _stem(model: Path) -> Path:
+    """`model.keras` of `model.keras`, of `model.int8.tflite` and of the folder `model`."""
+    return model.with_name(model.name.removesuffix(".int8.tflite")) if model.name.endswith(".int8.tflite") else model
