@@ -5,7 +5,7 @@
 MobileNet at 96x96 on 2,000 training and 1,000 validation images; what may vary are the thawed layers, the learning rate
 and the dropout of the head; a trial trains for 4 epochs at the most, and ASHA looks after the first. The sides run in
 turn, each in a process of its own, with another seed each round; our feature store is empty at the start. A round takes
-most of an hour and is kept in a file, so that it may be broken off after any.
+most of an hour; with `--file` it may be broken off after any.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 
 from equal_work import COMMON, TRAINING, VALIDATION
 from sample import draw
-from side import JPEG, ROOT, TABLES, measured, several, write_table
+from side import JPEG, ROOT, measured, several, write_table
 
 EPOCHS = 4
 TITLE = (
@@ -66,14 +66,14 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", required=True, help="ImageNet weights of MobileNet, without its top")
-    parser.add_argument("--rounds", type=int, default=3, help="in all; those in the file are not run again")
+    parser.add_argument("--rounds", type=int, default=3, help="in all, with those in --file")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--peers", type=int, default=1, help="last rounds, in which all peers run, not Ray Tune alone")
     parser.add_argument(
         "--file", type=Path, default=TABLES / "time_to_best.json", help="where finished rounds are kept"
     )
     options = parser.parse_args()
-    rounds: list[Round] = json.loads(options.file.read_text()) if options.file.is_file() else []
+    rounds: list[Round] = json.loads(options.file.read_text()) if options.file and options.file.is_file() else []
     images, arrays = draw(Path(tempfile.mkdtemp()), TRAINING, VALIDATION)
     weights = str(Path(options.weights).resolve())
     for seed in range(len(rounds), options.rounds):
@@ -83,7 +83,8 @@ def main() -> None:
             if peer == PLAIN or seed >= options.rounds - options.peers:
                 sides[peer] = [str(ROOT / "benchmarks" / "peers" / script), *kind, str(arrays), *given]
         rounds.append(_round(sides))
-        options.file.write_text(json.dumps(rounds, indent=1) + "\n")
+        if options.file:
+            options.file.write_text(json.dumps(rounds, indent=1) + "\n")
         write_table("time_to_best", f"{TITLE} {JPEG}", _rows(rounds))
 
 
