@@ -69,9 +69,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="in all, with those in --file")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--peers", type=int, default=1, help="last rounds, in which all peers run, not Ray Tune alone")
-    parser.add_argument(
-        "--file", type=Path, default=TABLES / "time_to_best.json", help="where finished rounds are kept"
-    )
+    parser.add_argument("--file", type=Path, help="where finished rounds are kept, to go on with them")
     options = parser.parse_args()
     rounds: list[Round] = json.loads(options.file.read_text()) if options.file and options.file.is_file() else []
     images, arrays = draw(Path(tempfile.mkdtemp()), TRAINING, VALIDATION)
