@@ -4,7 +4,8 @@
 
 MobileNet at 96x96 on 2,000 training and 1,000 validation images; what may vary are the thawed layers, the learning rate
 and the dropout of the head; a trial trains for 4 epochs at the most, and ASHA looks after the first. The sides run in
-turn, each in a process of its own, with another seed each round; our feature store is empty at the start.
+turn, each in a process of its own, with another seed each round; our feature store is empty at the start. A round takes
+most of an hour; with `--file` it may be broken off after any.
 """
 
 import argparse
@@ -24,12 +25,16 @@ TITLE = (
     "the first on, 2,000 training and 1,000 validation images, two trials at a time (KerasTuner: one); seconds since "
     "the process began until the final best of plain Ray Tune's run of that round was reached, 'never' if it was not."
 )
+PLAIN = "plain Ray Tune"
 PEERS = {
-    "plain Ray Tune": ["ray_tune.py"],
+    PLAIN: ["ray_tune.py"],
     "KerasTuner, Hyperband": ["keras_tuner_search.py", "hyperband"],
     "KerasTuner, BayesianOptimization": ["keras_tuner_search.py", "bayesian"],
     "Optuna, HyperbandPruner, two processes": ["optuna_hyperband.py"],
 }
+
+Round = dict[str, dict[str, Any]]
+"""What each side came to."""
 
 
 def ours(images: str, weights: str, trials: str, seed: str) -> None:
@@ -54,12 +59,6 @@ def ours(images: str, weights: str, trials: str, seed: str) -> None:
     print(json.dumps({"curve": curve}))
 
 
-def reached(run: dict[str, Any], accuracy: float) -> float | None:
-    """Seconds until that accuracy was first reported."""
-    times = [stamp - run["began"] for stamp, value in run["curve"] if value >= accuracy]
-    return min(times) if times else None
-
-
 def main() -> None:
     """Run the sides in turn and write the table."""
     if sys.argv[1] == "ours":
@@ -67,48 +66,63 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", required=True, help="ImageNet weights of MobileNet, without its top")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="in all, with those in --file")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--peers", type=int, default=1, help="last rounds, in which all peers run, not Ray Tune alone")
+    parser.add_argument("--file", type=Path, help="where finished rounds are kept, to go on with them")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp())
-    images, arrays = draw(folder, TRAINING, VALIDATION)
+    rounds: list[Round] = json.loads(options.file.read_text()) if options.file and options.file.is_file() else []
+    images, arrays = draw(Path(tempfile.mkdtemp()), TRAINING, VALIDATION)
     weights = str(Path(options.weights).resolve())
-    found: dict[str, list[dict[str, Any]]] = {}
-    for seed in range(options.rounds):
+    for seed in range(len(rounds), options.rounds):
         given = [weights, str(options.trials), str(seed)]
         sides = {"Thaw": [__file__, "ours", str(images), *given]}
         for peer, (script, *kind) in PEERS.items():
-            if peer == "plain Ray Tune" or seed >= options.rounds - options.peers:
+            if peer == PLAIN or seed >= options.rounds - options.peers:
                 sides[peer] = [str(ROOT / "benchmarks" / "peers" / script), *kind, str(arrays), *given]
-        for side, command in sides.items():
-            run = measured([sys.executable, *command])
-            found.setdefault(side, []).append(run)
-            best = max(value for _, value in run["curve"])
-            print(
-                json.dumps({"side": side, "wall": run["wall"], "best": best, "epochs": len(run["curve"])}), flush=True
-            )
-        write_table("time_to_best", f"{TITLE} {JPEG}", _rows(found))  # each round: all of them take more than an hour
+        rounds.append(_round(sides))
+        if options.file:
+            options.file.write_text(json.dumps(rounds, indent=1) + "\n")
+        write_table("time_to_best", f"{TITLE} {JPEG}", _rows(rounds))
 
 
-def _rows(found: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+def _round(sides: dict[str, list[str]]) -> Round:
+    """Each side in turn: its wall time, how much it trained, its best, and the seconds until plain's best (or None)."""
+    runs = {}
+    for side, command in sides.items():
+        runs[side] = run = measured([sys.executable, *command])
+        print(json.dumps({"side": side, "wall": run["wall"], "best": _best(run)}), flush=True)
+    goal = _best(runs[PLAIN])
+    found = {}
+    for side, run in runs.items():
+        until = [stamp - run["began"] for stamp, value in run["curve"] if value >= goal]
+        found[side] = {
+            "wall": run["wall"], "epochs": len(run["curve"]), "best": _best(run), "until": min(until, default=None),
+        }  # fmt: skip
+    return found
+
+
+def _best(run: dict[str, Any]) -> float:
+    return max(value for _, value in run["curve"])
+
+
+def _rows(rounds: list[Round]) -> list[list[str]]:
     rows = [["side", "whole run, s", "epochs trained", "best", "until plain's best, s", "share of plain's"]]
-    for side, runs in found.items():
-        plain = found["plain Ray Tune"][-len(runs) :]  # of the same rounds
-        goals = [max(value for _, value in run["curve"]) for run in plain]
-        times = [reached(run, goal) for run, goal in zip(runs, goals, strict=True)]
-        theirs = [reached(run, goal) or 0.0 for run, goal in zip(plain, goals, strict=True)]
-        shares = [time / their if time else None for time, their in zip(times, theirs, strict=True)]
-        rows.append(
-            [
-                side,
-                several([run["wall"] for run in runs]),
-                several([len(run["curve"]) for run in runs]),
-                several([max(value for _, value in run["curve"]) for run in runs], 3),
-                ", ".join(f"{time:.0f}" if time else "never" for time in times),
-                ", ".join(f"1/{1 / share:.1f}" if share else "never" for share in shares),
-            ]
-        )
+    for side in ("Thaw", *PEERS):
+        mine = [found for found in rounds if side in found]
+        if mine:
+            runs = [found[side] for found in mine]
+            shares = [found[side]["until"] and found[side]["until"] / found[PLAIN]["until"] for found in mine]
+            rows.append(
+                [
+                    side,
+                    several([run["wall"] for run in runs]),
+                    several([run["epochs"] for run in runs]),
+                    several([run["best"] for run in runs], 3),
+                    ", ".join(f"{run['until']:.0f}" if run["until"] else "never" for run in runs),
+                    ", ".join(f"1/{1 / share:.1f}" if share else "never" for share in shares),
+                ]
+            )
     return rows
 
 
