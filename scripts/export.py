@@ -1,25 +1,44 @@
-"""Write a run's best model: python scripts/export.py RUN --out model.keras"""
+"""Write a run's model: python scripts/export.py RUN --out model.keras --formats keras,onnx"""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated as A
 
+from rich.console import Console
+from rich.table import Table
 from typer import Argument, Option, Typer
 
-from results.export import export_model
 from results.paths import RunPaths
 from search_spaces.errors import reported
+from tuner.chatter import redirected
+from tuner.config import names
 
 
 def main(
     run: A[Path, Argument(help="A run directory, such as runs/NAME.")],
-    out: A[Path, Option(help="File to write; labels and a model card go beside it.")] = Path("model.keras"),
+    out: A[Path, Option(help="File to write; other formats, labels and a model card go beside it.")] = Path(
+        "model.keras"
+    ),
+    formats: A[str, Option(help="Some of keras,savedmodel,onnx,litert,litert-int8, or all.")] = "keras",
+    rank: A[int | None, Option(min=1, help="Row of the leaderboard. Default: the winner.")] = None,
 ) -> None:
-    """Write a run's best model as .keras, with its labels and a model card."""
+    """Write a run's model in one or several formats, each compared with the original, with labels and a model card."""
     with reported():
-        model, labels, card = export_model(RunPaths.existing(run), out)
-        print(f"model   {model}\nlabels  {labels}\ncard    {card}")
-        print(f"Next:   python scripts/predict.py {shlex.quote(str(model))} IMAGE...")
+        paths = RunPaths.existing(run)
+        with redirected(Path(os.devnull)):
+            from results.candidate import candidate
+            from results.export import card_path, export_model, labels_path
+            from results.formats import named
+            from tuner.sample import sample
+
+            written = export_model(paths, candidate(paths, rank), out, named(names(formats)), sample(paths))
+        table = Table("file", "MB", "ms an image", "largest difference", "accuracy", box=None, pad_edge=False)
+        for one in written:
+            table.add_row(str(one.path), f"{one.size / 1e6:.2f}", f"{one.latency:.1f}", f"{one.difference:.1g}", f"{one.accuracy:.2%}")
+        Console(highlight=False, markup=False, emoji=False).print(table)
+        print(f"labels  {labels_path(out)}\ncard    {card_path(out)}")
+        print(f"Next:   python scripts/predict.py {shlex.quote(str(written[0].path))} IMAGE...")
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)
