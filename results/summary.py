@@ -25,6 +25,8 @@ def print_summary(paths: RunPaths) -> None:
     if top.empty:
         _print_nothing_ranked(console, paths, trials)
     else:
+        if len(trials) > len(top):
+            console.print(f"\nThe best {len(top)} of {counted(len(trials), 'trial')}:")
         console.print(_measures(top))
         console.print(_configurations(top, trials))
         if line := stored_features(trials):

@@ -8,6 +8,7 @@ import os
 import platform
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -73,12 +74,16 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
         preparation.spec, config.seed, config.max_epochs, dtype_policy(precision), resources, config.paths.best,
         config.feature_store, config.feature_store_gb, config.views, Limits(config.max_parameters, config.max_latency),
     )  # fmt: skip
+    began = time.monotonic()
     _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)
     if searcher.left_out:
         print(f"Left out: {counted(searcher.left_out, 'given configuration')} would not have reached the first rung in "
               "the time that was left", file=terminal, flush=True)  # fmt: skip
-    if searcher.ended_early:
-        print(f"Ended early: {searcher.ended_early}", file=terminal, flush=True)
+    is_time_up = config.time_budget is not None and time.monotonic() - began >= config.time_budget
+    if why := searcher.ended_early or (
+        "the --time-budget is spent; what still ran was stopped" if is_time_up else None
+    ):
+        print(f"Ended early: {why}", file=terminal, flush=True)
 
 
 def _shared_out(config: StudyConfig, gpus: float | None) -> TrialResources:
