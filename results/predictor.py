@@ -1,15 +1,18 @@
 """An exported model that classifies image files."""
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from results.export import labels_path
-from results.images import decode
+from results.images import SUFFIXES, Undecodable, decode
 from search_spaces.errors import UserError
 
 BATCH = 256
@@ -21,6 +24,17 @@ class Guess:
 
     label: str
     probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one image."""
+
+    image: Path
+    guesses: tuple[Guess, ...] = ()
+    """Best first."""
+    refused: str | None = None
+    """Why it was not classified."""
 
 
 class Predictor:
@@ -45,15 +59,48 @@ class Predictor:
         """(n, classes) of images of shape (n, image_size, image_size, 3)."""
         return np.asarray(self._model.predict(images, batch_size=BATCH, verbose=0))
 
-    def classify(self, image: Path, top: int) -> list[Guess]:
-        """The `top` likeliest classes, best first.
+    def classify(self, images: Sequence[Path], top: int, batch: int = BATCH) -> Iterator[Answer]:
+        """Of each image in turn the `top` likeliest classes, best first; one that does not decode is told as such."""
+        for begin in range(0, len(images), batch):
+            files = images[begin : begin + batch]
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                decoded = list(pool.map(self._decoded, files))
+            pixels = [one for one in decoded if isinstance(one, np.ndarray)]
+            rows = iter(self.probabilities(np.stack(pixels)) if pixels else ())
+            for file, one in zip(files, decoded, strict=True):
+                if isinstance(one, Undecodable):
+                    yield Answer(file, refused=str(one))
+                else:
+                    yield Answer(file, self._best(next(rows), top))
 
-        Raises:
-            results.images.Undecodable: the file is no image.
-        """
-        probabilities = self.probabilities(decode(image, self.image_size)[np.newaxis])[0]
-        order = np.argsort(-probabilities)[:top]
-        return [Guess(self.labels[position], float(probabilities[position])) for position in order]
+    def _decoded(self, image: Path) -> np.ndarray | Undecodable:
+        try:
+            return decode(image, self.image_size)
+        except Undecodable as error:
+            return error
+
+    def _best(self, probabilities: np.ndarray, top: int) -> tuple[Guess, ...]:
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        return tuple(Guess(self.labels[place], float(probabilities[place])) for place in order)
+
+
+def found_images(patterns: Sequence[str]) -> list[Path]:
+    """The image files that are meant: files themselves, folders with all that lies in them, and globs.
+
+    Raises:
+        UserError: a pattern that nothing matches.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        place = Path(pattern).expanduser()
+        if place.is_dir():
+            matches = [file for file in sorted(place.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
+        else:
+            matches = [place] if place.exists() else [Path(match) for match in sorted(glob(pattern, recursive=True))]
+        if not matches:
+            raise UserError(f"{pattern}: no such file, and no image there; accepted are {', '.join(SUFFIXES)}")
+        found |= dict.fromkeys(matches)
+    return list(found)
 
 
 def _labels(model: Path, classes: int) -> Sequence[str]:

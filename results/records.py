@@ -162,8 +162,10 @@ def read(path: Path, kind: type[Record]) -> Record:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors()[0]
+        place = "".join(f"{part}: " for part in first["loc"])
         raise UserError(
-            f"{path} is not a {kind.__name__}: {'.'.join(map(str, first['loc']))} {first['msg']}"
+            f"{path} cannot be understood: {place}{first['msg']}. "
+            "It is damaged or of another version; leave that run out"
         ) from error
 
 

@@ -26,6 +26,8 @@ def print_summary(paths: RunPaths) -> None:
     if top.empty:
         _print_nothing_ranked(console, paths, trials)
     else:
+        if len(trials) > len(top):
+            console.print(f"\nThe best {len(top)} of {counted(len(trials), 'trial')}:")
         console.print(_measures(top))
         console.print(_configurations(top, trials))
         for line in outcome(ranked(trials, read_trials(paths.finalists)), read_test(paths)):

@@ -35,7 +35,13 @@ def main(
             written = export_model(paths, candidate(paths, rank), out, named(names(formats)), sample(paths))
         table = Table("file", "MB", "ms an image", "largest difference", "accuracy", box=None, pad_edge=False)
         for one in written:
-            table.add_row(str(one.path), f"{one.size / 1e6:.2f}", f"{one.latency:.1f}", f"{one.difference:.1g}", f"{one.accuracy:.2%}")
+            table.add_row(
+                str(one.path),
+                f"{one.size / 1e6:.2f}",
+                f"{one.latency:.1f}",
+                f"{one.difference:.1g}",
+                f"{one.accuracy:.2%}",
+            )
         Console(highlight=False, markup=False, emoji=False).print(table)
         print(f"labels  {labels_path(out)}\ncard    {card_path(out)}")
         print(f"Next:   python scripts/predict.py {shlex.quote(str(written[0].path))} IMAGE...")

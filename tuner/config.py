@@ -157,7 +157,7 @@ def seconds(text: str) -> float:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if not match:
-        raise UserError(f"--time-budget {text!r} must be a number and a unit: 90s, 30m, 1.5h or 2d")
+        raise UserError(f"--time-budget {text!r} must be a number of seconds, or one with a unit: 90s, 30m, 1.5h or 2d")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
@@ -170,13 +170,15 @@ def settings(texts: Sequence[str]) -> dict[str, Value]:
     """What --fix says, as in `blocks=3`: numbers, true and false as JSON has them, everything else as text.
 
     Raises:
-        UserError: a text without a name or a value.
+        UserError: a text without a name or a value, or a name twice.
     """
     found: dict[str, Value] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise UserError(f"--fix {text!r} must be NAME=VALUE, such as --fix augmentation=standard")
+        if name in found:
+            raise UserError(f"--fix {text}: {name} is fixed at {found[name]} already; give one of the two")
         found[name] = _value(value)
     return found
 
@@ -201,6 +203,8 @@ def read_configurations(file: Path) -> list[dict[str, Any]]:
         raise UserError(f"--configs {file} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"--configs {file} is not JSON: {error}") from error
-    if not (isinstance(found, list) and all(isinstance(item, dict) for item in found)):
-        raise UserError(f"--configs {file} must be a JSON list of objects, each from hyperparameter names to values")
+    if not (isinstance(found, list) and found and all(isinstance(item, dict) for item in found)):
+        raise UserError(
+            f"--configs {file} must be a JSON list of one or more objects, each from hyperparameter names to values"
+        )
     return found

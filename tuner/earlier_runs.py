@@ -9,17 +9,23 @@ from tuner.config import StudyConfig
 
 
 def earlier_runs(config: StudyConfig) -> list[tuple[RunPaths, StudyRecord, list[TrialRecord]]]:
-    """The records of the runs of --warm-start, each a name in --storage or a folder.
+    """The records of the runs of --warm-start, each a name in --storage or a folder, and each once.
 
     Raises:
         UserError: no such run, or a damaged record.
     """
-    found = []
+    found = {}
     for run in config.warm_start:
         named = config.storage.expanduser() / run
+        folder = named if named.is_dir() else Path(run).expanduser()
+        if not folder.is_dir():
+            raise UserError(
+                f"--warm-start {run}: there is no run of that name in {config.storage}, and no folder {run}; "
+                "give names there, or paths of run directories"
+            )
         try:
-            paths = RunPaths.existing(named if named.is_dir() else Path(run))
-            found.append((paths, read_study(paths), read_trials(paths)))
+            paths = RunPaths.existing(folder)
+            found[paths.root] = paths, read_study(paths), read_trials(paths)
         except UserError as error:
             raise UserError(f"--warm-start {run}: {error}") from error
-    return found
+    return list(found.values())

@@ -1,6 +1,7 @@
 """The study as Ray Tune's searcher: gives it what to try, and tells Optuna what became of it."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +61,8 @@ class StudySearcher(Searcher):
         self._max_epochs = max_epochs
         self._concurrency = concurrency
         self._to_suggest = trials
-        self._infeasible = 0
+        self._infeasible: list[tuple[str, float]] = []
+        """Of the last trials in a row: the limit that each was beyond, and what it had."""
         self._again: list[_Attempt] = []
         self._running: dict[str, _Attempt] = {}
         self.left_out = 0
@@ -137,7 +139,7 @@ class StudySearcher(Searcher):
             self._again.append(_Attempt(attempt.trial, attempt.configuration, failure=result["failure"]))
             return
         infeasible = result.get("infeasible")
-        self._count(infeasible)
+        self._count(infeasible, result.get("value", math.nan))
         reason = WORKER_FAILED if error else result.get("failure", infeasible)
         is_done = bool(result.get("ended")) or max(attempt.accuracies, default=0) >= self._max_epochs
         self._tell(attempt, reason, is_done)
@@ -153,12 +155,18 @@ class StudySearcher(Searcher):
         else:
             self._study.tell(attempt.trial, state=TrialState.PRUNED)
 
-    def _count(self, infeasible: str | None) -> None:
-        self._infeasible = self._infeasible + 1 if infeasible else 0
-        if infeasible:
-            self._to_suggest += 1
-        if self._infeasible >= MOST_INFEASIBLE:
-            self.ended_early = f"{self._infeasible} configurations in a row had models with {infeasible}"
+    def _count(self, infeasible: str | None, value: float) -> None:
+        if infeasible is None:
+            self._infeasible = []
+            return
+        self._to_suggest += 1
+        self._infeasible.append((infeasible, value))
+        if len(self._infeasible) >= MOST_INFEASIBLE:
+            least = min(value for rule, value in self._infeasible if rule == infeasible)
+            self.ended_early = (
+                f"the models of {len(self._infeasible)} configurations in a row had {infeasible}, "
+                f"{least:,.4g} or more: raise the limit, or fix what makes models large (--fix)"
+            )
 
     def close(self) -> None:
         """Tell Optuna of trials that were cut off when the study ended, so that none stays RUNNING."""

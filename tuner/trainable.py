@@ -62,8 +62,8 @@ class WarmTrial(tune.Trainable):
     and, where frozen layers are computed once, "features", the seconds to find or compute them so far; or, when the
     trial has failed, "failure" with the reason, and "again" if it ran out of memory on a GPU that it shared: then it is
     worth another try, alone, for which its config says "alone"; or "infeasible" with the limit that its model is
-    beyond. A trial that ended before its last epoch, of its own accord, repeats its last result with "ended". "note",
-    where there is one, is something that the user should know of the worker.
+    beyond, and "value" with what it has. A trial that ended before its last epoch, of its own accord, repeats its last
+    result with "ended". "note", where there is one, is something that the user should know of the worker.
     """
 
     def setup(  # type: ignore[override]  # tune.with_parameters gives the rest
@@ -113,7 +113,8 @@ class WarmTrial(tune.Trainable):
                 self.config["trial"], epoch, self._training.save_model
             )
         except Infeasible as infeasible:
-            return {"infeasible": str(infeasible), "val_accuracy": math.nan, "done": True} | infeasible.measured
+            found = {"infeasible": str(infeasible), "value": infeasible.value} | infeasible.measured
+            return found | {"val_accuracy": math.nan, "done": True}
         except TrialFailure as failure:
             shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}

@@ -43,7 +43,8 @@ def warm_start(
         to_the_end = int(study.options["max_epochs"]) >= config.max_epochs
         for trial, number in zip(usable, numbers, strict=False):
             _tell(proposer, number, trial, to_the_end)
-        print(_line(paths, study, data, len(usable), len(ended) - len(usable)), file=terminal, flush=True)
+        line = _line(paths, study, data, len(usable), len(ended) - len(usable), len(trials) - len(ended))
+        print(line, file=terminal, flush=True)
 
 
 def _tell(proposer: Proposer, number: int, trial: TrialRecord, to_the_end: bool) -> None:
@@ -63,7 +64,13 @@ def _is_of(space: Sequence[Hyperparameter], trial: TrialRecord) -> bool:
         return False
 
 
-def _line(paths: RunPaths, study: StudyRecord, data: DataRecord, usable: int, others: int) -> str:
+def _line(paths: RunPaths, study: StudyRecord, data: DataRecord, usable: int, strange: int, unfinished: int) -> str:
     images = "" if study.data.fingerprint == data.fingerprint else ", trained on other images or another split of them"
-    rest = f"; {counted(others, 'other')} of another space or outside this one's ranges" if others else ""
+    rest = ""
+    if strange:
+        rest += f"; {strange:,} of another space or outside this one's ranges"
+    if unfinished:
+        rest += f"; {unfinished:,} infeasible or not ended"
+    if not usable:
+        return f"Warm start: nothing is learned from {paths.name}: it has no trial that can be used{rest}"
     return f"Warm start: {counted(usable, 'trial')} of {paths.name} known{images}{rest}"

@@ -18,7 +18,9 @@ def narrow_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_best_five_with_their_configurations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     print_summary(write_run(tmp_path / "run", many_trials(12)))
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    printed = capsys.readouterr().out
+    assert "The best 5 of 12 trials:" in printed
+    lines = [line.split() for line in printed.splitlines()]
     assert ["1", "1", "done", "89.90", "%", "2", "2", "2.5", "12,345", "1.2"] in lines
     assert [line[1] for line in lines if "done" in line] == ["1", "3", "5", "7", "9"]
     assert ["1", "optimizer=sgd", "learning_rate=0.01", "units=64", "momentum=0.05"] in lines

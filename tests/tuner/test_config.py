@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from search_spaces.errors import UserError
-from tuner.config import StudyConfig, read_configurations, seconds
+from tuner.config import StudyConfig, read_configurations, seconds, settings
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,15 @@ def test_durations(text: str, expected: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "-5m", "1h30m", "nan"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"--time-budget .* must be a number and a unit: 90s, 30m, 1.5h or 2d"):
+    with pytest.raises(
+        UserError, match=r"--time-budget .* must be a number of seconds, or one with a unit: 90s, 30m, 1.5h"
+    ):
         seconds(text)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "is not JSON"), ("{}", "must be a JSON list of objects"), ("[1]", "must be a JSON list")],
+    [("{", "is not JSON"), ("{}", "must be a JSON list of"), ("[]", "one or more objects"), ("[1]", "must be a JSON")],
 )
 def test_a_file_of_configurations_is_a_list_of_objects(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "configs.json"
@@ -68,3 +70,10 @@ def test_a_file_of_configurations_is_a_list_of_objects(tmp_path: Path, content: 
 def test_a_relative_store_is_one_folder_for_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert StudyConfig(feature_store=Path("features")).feature_store == tmp_path / "features"
+
+
+def test_a_hyperparameter_is_fixed_once() -> None:
+    with pytest.raises(
+        UserError, match=r"--fix optimizer=sgd: optimizer is fixed at adam already; give one of the two"
+    ):
+        settings(["optimizer=adam", "optimizer=sgd"])

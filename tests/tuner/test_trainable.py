@@ -123,7 +123,7 @@ def test_a_model_beyond_a_limit_is_not_trained(worker: WarmTrial) -> None:
     next_trial(worker, config(1, dense_layers=1, dense_units=512, filters=64, pooling="flatten"))
     assert worker.step() == {
         "infeasible": "more than --max-parameters 100,000", "val_accuracy": pytest.approx(math.nan, nan_ok=True),
-        "done": True, "parameters": 2_100_738,
+        "done": True, "parameters": 2_100_738, "value": 2_100_738,
     }  # fmt: skip
     next_trial(worker, config(2))
     result = worker.step()

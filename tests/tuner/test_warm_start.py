@@ -81,7 +81,10 @@ def test_usable_trials_are_known_and_the_others_counted(tmp_path: Path) -> None:
         (-3, 0.03), (-3, "failed"),
         (-4, 0.04), (-4, "stopped"),
     ]  # fmt: skip
-    assert said == "Warm start: 4 trials of one known; 2 others of another space or outside this one's ranges\n"
+    assert said == (
+        "Warm start: 4 trials of one known; 2 of another space or outside this one's ranges; "
+        "2 infeasible or not ended\n"
+    )
 
 
 def test_what_was_done_there_is_not_done_where_trials_last_longer(tmp_path: Path) -> None:
@@ -96,8 +99,29 @@ def test_several_runs_by_name_or_folder(tmp_path: Path) -> None:
     assert {entry[0] for entry in proposer.told} == set(range(-8, 0))
     assert said.splitlines()[1] == (
         "Warm start: 4 trials of two known, trained on other images or another split of them; "
-        "2 others of another space or outside this one's ranges"
+        "2 of another space or outside this one's ranges; 2 infeasible or not ended"
     )
+
+
+def test_a_run_is_known_once_however_often_it_is_named(tmp_path: Path) -> None:
+    written(tmp_path)
+    assert len(earlier_runs(StudyConfig(storage=tmp_path, warm_start=("one", str(tmp_path / "one"), "one")))) == 1
+
+
+def test_a_run_from_which_nothing_is_learned_is_named(tmp_path: Path) -> None:
+    paths = written(tmp_path)
+    for trial in (0, 1, 2, 3):
+        write(paths.trial_record(trial), a_trial(trial, [0.5], depth=3))
+    _, said = start(tmp_path, warm_start=("one",))
+    assert said == (
+        "Warm start: nothing is learned from one: it has no trial that can be used; "
+        "6 of another space or outside this one's ranges; 2 infeasible or not ended\n"
+    )
+
+
+def test_a_run_that_is_not_there_is_looked_for_by_name_and_as_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^--warm-start gone: there is no run of that name in .*, and no folder gone"):
+        earlier_runs(StudyConfig(storage=tmp_path, warm_start=("gone",)))
 
 
 def test_what_is_known_is_not_proposed_again(tmp_path: Path) -> None:
@@ -121,11 +145,14 @@ def test_images_of_other_classes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda paths: paths.study.write_text('{"name": "o'), r"^--warm-start one: .*study\.json is not a StudyRecord"),
+        (
+            lambda paths: paths.study.write_text('{"name": "o'),
+            r"^--warm-start one: .*study\.json cannot be understood: ",
+        ),
         (lambda paths: paths.study.unlink(), r"^--warm-start one: .*one is not a run directory"),
         (
             lambda paths: paths.trial_record(1).write_text("[]"),
-            r"^--warm-start one: .*trial\.json is not a TrialRecord",
+            r"^--warm-start one: .*trial\.json cannot be understood",
         ),
     ],
 )

@@ -14,11 +14,13 @@ class Infeasible(Exception):
 
     Args:
         rule: which one, in words; the same for all that it holds for.
+        value: the model's, of what is limited.
         measured: what is known of the model.
     """
 
-    def __init__(self, rule: str, measured: dict[str, float]) -> None:
+    def __init__(self, rule: str, value: float, measured: dict[str, float]) -> None:
         super().__init__(rule)
+        self.value = value
         self.measured = measured
 
 

@@ -22,4 +22,4 @@ class Limits:
         """
         for name, limit, unit in (("parameters", self.parameters, ""), ("latency", self.latency, " ms")):
             if limit is not None and measured.get(name, 0) > limit:
-                raise Infeasible(f"more than --max-{name} {limit:,}{unit}", dict(measured))
+                raise Infeasible(f"more than --max-{name} {limit:,}{unit}", measured[name], dict(measured))
