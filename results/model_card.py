@@ -23,7 +23,7 @@ def card(out: Path, study: StudyRecord, chosen: Candidate, written: Sequence[Exp
     parts = [
         f"# {out.stem}",
         f"An image classifier for {len(data.class_names)} classes: {', '.join(data.class_names)}.",
-        f"""- **Input**: RGB images as raw pixels (0 to 255), shape ({side}, {side}, 3); preprocessing is inside the model.
+        f"""- **Input**: RGB images as raw pixels (0 to 255), shape ({side}, {side}, 3); preprocessing is inside.
 - **Output**: a probability for each class, in the order of `{out.stem}.labels.json`.
 - **Training data**: {data.source}, {data.training_images:,} images, fingerprint `{data.fingerprint}`.
 - **Found by**: study `{study.name}`, trial {trial.trial}, epoch {chosen.epoch}, \
@@ -77,13 +77,10 @@ def _share(value: float | None) -> str:
 
 def _formats(written: Sequence[Exported]) -> str:
     rows = [
-        f"| {one.path.name} | {one.size / 1e6:.2f} | {one.latency:.1f} | {one.difference:.1g} | {percent(one.accuracy)} |"
+        f"| {one.path.name} | {one.size / 1e6:.2f} | {one.latency:.1f} | {one.difference:.1g} "
+        f"| {percent(one.accuracy)} |"
         for one in written
     ]
-    head = "| file | MB | ms an image, alone | largest difference of a probability | accuracy on these |\n|---|---|---|---|---|"
-    return (
-        f"{head}\n"
-        + "\n".join(rows)
-        + "\n\nEach was loaded again and compared with the original on real images before "
-        "it was written."
-    )
+    head = ["| file | MB | ms an image, alone | largest difference of a probability | accuracy |", "|---" * 5 + "|"]
+    text = "Each was loaded again and compared with the original on real images before it was written."
+    return "\n".join([*head, *rows, "", text])

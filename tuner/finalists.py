@@ -39,7 +39,7 @@ class Run:
 
 
 class RunSearcher(Searcher):
-    """Suggests the given runs; one whose result says "again" once more when the others have ended, so that it is alone."""
+    """Suggests the given runs; one whose result says "again" once more, alone, when the others have ended."""
 
     def __init__(self, runs: Sequence[Run], concurrency: int) -> None:
         super().__init__(metric="val_accuracy", mode="max")

@@ -6,11 +6,7 @@ import importlib.metadata
 import platform
 import shlex
 import sys
-<<<<<<< HEAD
-=======
 import time
-from collections.abc import Sequence
->>>>>>> main
 from contextlib import suppress
 from typing import TextIO
 
@@ -62,7 +58,7 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
         settings.resources.concurrency,
         config.trials,
     )
-<<<<<<< HEAD
+    began = time.monotonic()
     with Monitor(config.paths.name, config.trials, config.max_epochs, terminal, config.time_budget) as monitor:
         recorder = Recorder(config.paths, config.max_epochs, monitor.changed, monitor.say)
         try:
@@ -72,25 +68,12 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     if searcher.left_out:
         print(f"Left out: {counted(searcher.left_out, 'given configuration')} would not have reached the first rung in "
               "the time that was left", file=terminal, flush=True)  # fmt: skip
-    if searcher.ended_early:
-        print(f"Ended early: {searcher.ended_early}", file=terminal, flush=True)
-    return settings
-=======
-    settings = TrialSettings(
-        preparation.spec, config.seed, config.max_epochs, dtype_policy(precision), resources, config.paths.best,
-        config.feature_store, config.feature_store_gb, config.views, Limits(config.max_parameters, config.max_latency),
-    )  # fmt: skip
-    began = time.monotonic()
-    _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)
-    if searcher.left_out:
-        print(f"Left out: {counted(searcher.left_out, 'given configuration')} would not have reached the first rung in "
-              "the time that was left", file=terminal, flush=True)  # fmt: skip
     is_time_up = config.time_budget is not None and time.monotonic() - began >= config.time_budget
     if why := searcher.ended_early or (
         "the --time-budget is spent; what still ran was stopped" if is_time_up else None
     ):
         print(f"Ended early: {why}", file=terminal, flush=True)
->>>>>>> main
+    return settings
 
 
 def _record(config: StudyConfig, data: ImageData, preparation: Preparation, settings: TrialSettings) -> StudyRecord:

@@ -21,8 +21,8 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunPaths, str]:
     quick = {"blocks": 1, "convs_per_block": 1, "dense_layers": 0, "learning_rate": 0.01}
     (folder / "first.json").write_text(json.dumps([quick | {"filters": filters} for filters in (16, 32, 64)]))
     printed = run("search.py", "--space", "custom_cnn", "--data", "digits", "--image-size", 16, "--trials", 3,
-                  "--max-epochs", 2, "--configs", "first.json", "--finalists", 2, "--finalist-seeds", 2, "--name", "pick",
-                  cwd=folder)  # fmt: skip
+                  "--max-epochs", 2, "--configs", "first.json", "--finalists", 2, "--finalist-seeds", 2,
+                  "--name", "pick", cwd=folder)  # fmt: skip
     return RunPaths.existing(folder / "runs" / "pick"), printed
 
 
