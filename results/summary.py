@@ -30,8 +30,8 @@ def print_summary(paths: RunPaths) -> None:
             console.print(f"\nThe best {len(top)} of {counted(len(trials), 'trial')}:")
         console.print(_measures(top))
         console.print(_configurations(top, trials))
-        for line in outcome(ranked(trials, read_trials(paths.finalists)), read_test(paths)):
-            console.print(line, soft_wrap=True)
+        for sentence in outcome(ranked(trials, read_trials(paths.finalists)), read_test(paths)):
+            console.print(sentence, soft_wrap=True)
         if line := stored_features(trials):
             console.print(f"\nFrozen layers: {line}.", soft_wrap=True)
     console.print()

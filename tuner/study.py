@@ -68,8 +68,8 @@ def run_finalists(run: Path, finalists: int, seeds: int, open_test_again: bool) 
     if study.test_openings and not open_test_again:
         last = study.test_openings[-1]
         raise UserError(
-            f"{run}: the test split was opened on {last.opened} for the {last.model}; whoever chooses after having seen "
-            "it, chooses by it. If that is meant, add --open-test-again: it is written down"
+            f"{run}: the test split was opened on {last.opened} for the {last.model}; whoever chooses after having "
+            "seen it, chooses by it. If that is meant, add --open-test-again: it is written down"
         )
     with redirected(paths.log) as terminal, Preparer() as preparer:
         data = _load(config)
