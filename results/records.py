@@ -164,8 +164,7 @@ def read(path: Path, kind: type[Record]) -> Record:
         first = error.errors()[0]
         place = "".join(f"{part}: " for part in first["loc"])
         raise UserError(
-            f"{path} cannot be understood: {place}{first['msg']}. "
-            "It is damaged or of another version; leave that run out"
+            f"{path} cannot be understood: {place}{first['msg']}. It is damaged or of another version"
         ) from error
 
 

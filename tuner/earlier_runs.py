@@ -27,5 +27,5 @@ def earlier_runs(config: StudyConfig) -> list[tuple[RunPaths, StudyRecord, list[
             paths = RunPaths.existing(folder)
             found[paths.root] = paths, read_study(paths), read_trials(paths)
         except UserError as error:
-            raise UserError(f"--warm-start {run}: {error}") from error
+            raise UserError(f"--warm-start {run}: {error}; leave that run out") from error
     return list(found.values())

@@ -165,7 +165,7 @@ class StudySearcher(Searcher):
             least = min(value for rule, value in self._infeasible if rule == infeasible)
             self.ended_early = (
                 f"the models of {len(self._infeasible)} configurations in a row had {infeasible}, "
-                f"{least:,.4g} or more: raise the limit, or fix what makes models large (--fix)"
+                f"{round(least, 3):,} or more: raise the limit, or fix what makes models large (--fix)"
             )
 
     def close(self) -> None:
