@@ -1,5 +1,6 @@
 """Which model of a run is handed over."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from search_spaces.errors import UserError
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Member:
     """A model on disk and what is known of it."""
 
     file: Path
@@ -20,32 +21,72 @@ class Candidate:
     seed: int | None
     """None: the study's; else it is a finalist's."""
     epoch: int
-    val_accuracy: float
+    val_accuracy: float | None
+    """None where the validation images were in its training."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is exported: one model, or several whose probabilities are averaged."""
+
+    members: tuple[Member, ...]
     test: TestRecord | None = None
     """None: the test split has not been asked about this very model."""
 
 
-def candidate(paths: RunPaths, rank: int | None) -> Candidate:
+def candidate(paths: RunPaths, rank: int | None = None, ensemble: int | None = None) -> Candidate:
     """The winner among the finalists; without finalists the best of the search; with `rank` that row's model.
 
+    With `ensemble` so many of the finalists' models, those with the highest validation accuracies.
+
     Raises:
-        UserError: there is none.
+        UserError: there are none.
     """
-    trials = {trial.trial: trial for trial in read_trials(paths)}
+    searched = {trial.trial: trial for trial in read_trials(paths)}
+    if ensemble is not None:
+        return Candidate(_finalists(paths, searched.values(), ensemble))
     test = read_test(paths)
     if rank is None and test is not None:
-        file = paths.root / test.model
-        kept = next(one for one in BestModels(paths.finalists.best).ranked() if one.file == file.name)
-        runs = {run.trial: run for run in read_trials(paths.finalists)}
-        return Candidate(file, trials[test.trial], runs[kept.trial].seed, kept.epoch, kept.val_accuracy, test)
+        return Candidate((_tested(paths, test, searched[test.trial]),), test)
+    return Candidate((_searched(paths, searched, rank),))
+
+
+def _tested(paths: RunPaths, test: TestRecord, trial: TrialRecord) -> Member:
+    file = paths.root / test.model
+    kept = next((one for one in BestModels(file.parent).ranked() if one.file == file.name), None)
+    if kept is None:
+        raise UserError(
+            f"{file} is not there: the winner's model was removed; train it again with scripts/finalists.py"
+        )
+    seeds = {run.trial: run.seed for run in read_trials(paths.retrained if test.is_retrained else paths.finalists)}
+    return Member(file, trial, seeds[kept.trial], kept.epoch, None if test.is_retrained else kept.val_accuracy)
+
+
+def _finalists(paths: RunPaths, searched: Iterable[TrialRecord], count: int) -> tuple[Member, ...]:
+    kept = BestModels(paths.finalists.best).ranked()
+    if len(kept) < count:
+        raise UserError(
+            f"--ensemble {count}: the run has {len(kept)} models of finalists; "
+            "python scripts/finalists.py trains more (--finalists, --finalist-seeds)"
+        )
+    runs = {run.trial: run for run in read_trials(paths.finalists)}
+    found = []
+    for one in kept[:count]:
+        run = runs[one.trial]
+        origin = next(trial for trial in searched if trial.configuration == run.configuration)
+        found.append(Member(paths.finalists.best / one.file, origin, run.seed, one.epoch, one.val_accuracy))
+    return tuple(found)
+
+
+def _searched(paths: RunPaths, trials: dict[int, TrialRecord], rank: int | None) -> Member:
     # While the study runs a model may be kept a moment before its epoch is recorded.
-    kept_models = [one for one in BestModels(paths.best).ranked() if one.epoch <= len(trials[one.trial].epochs)]
-    if not kept_models:
+    kept = [one for one in BestModels(paths.best).ranked() if one.epoch <= len(trials[one.trial].epochs)]
+    if not kept:
         raise UserError(f"{paths.root} has no model yet: no trial has finished an epoch (see {paths.log.name})")
     frame = leaderboard(list(trials.values()), ())
     ranks = dict(zip(frame["trial"].tolist(), frame["rank"].tolist(), strict=True))
-    for one in kept_models:
+    for one in kept:
         if rank is None or ranks[one.trial] == rank:
-            return Candidate(paths.best / one.file, trials[one.trial], None, one.epoch, one.val_accuracy)
-    there = ", ".join(str(ranks[one.trial]) for one in kept_models)
+            return Member(paths.best / one.file, trials[one.trial], None, one.epoch, one.val_accuracy)
+    there = ", ".join(str(ranks[one.trial]) for one in kept)
     raise UserError(f"--rank {rank}: that model was not kept; those of rank {there} were (search again with --configs)")

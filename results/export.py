@@ -5,9 +5,11 @@ import os
 import shutil
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -73,24 +75,39 @@ def export_model(
     """
     study = read_study(paths)
     images, labels = sample.images[:COMPARED], sample.labels[:COMPARED]
-    expected = FORMAT_OF_RUNS.load(chosen.file)(images)
     written = []
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        for one in formats:
-            path = out.with_name(out.stem + one.suffix)
-            temporary = path.with_name(f".{os.getpid()}-{path.name}")
-            try:
-                one.write(chosen.file, temporary, sample.training_images)
-                written.append(_compared(one, temporary, path, images, labels, expected))
-                _replace(temporary, path)
-            finally:
-                _remove(temporary)
+        with _one_file(chosen) as model:
+            expected = FORMAT_OF_RUNS.load(model)(images)
+            for one in formats:
+                path = out.with_name(out.stem + one.suffix)
+                temporary = path.with_name(f".{os.getpid()}-{path.name}")
+                try:
+                    one.write(model, temporary, sample.training_images)
+                    written.append(_compared(one, temporary, path, images, labels, expected))
+                    _replace(temporary, path)
+                finally:
+                    _remove(temporary)
         write_text(labels_path(out), json.dumps(list(study.data.class_names), indent=2, ensure_ascii=False) + "\n")
         write_text(card_path(out), card(out, study, chosen, written))
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another path") from error
     return written
+
+
+@contextmanager
+def _one_file(chosen: Candidate) -> Iterator[Path]:
+    """Where the whole model lies, as .keras."""
+    files = [member.file for member in chosen.members]
+    if len(files) == 1:
+        yield files[0]
+        return
+    from results.ensemble import save_average
+
+    with TemporaryDirectory() as folder:
+        save_average(files, Path(folder) / "ensemble.keras")
+        yield Path(folder) / "ensemble.keras"
 
 
 def _compared(

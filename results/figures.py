@@ -1,7 +1,7 @@
-"""The figures of a study over time: its progress, and how each trial learned."""
+"""The figures of a study over time: its progress, how each trial learned, and who trained it when."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -22,6 +22,9 @@ COLOURS = {
     "failed": "#c2382e",
 }
 """Drawn with these; on the page each is the CSS variable of its name, so that figures follow light and dark."""
+
+LINES = ("done", "stopped", "running", "failed", "muted", "ink")
+"""The colours that tell runs apart."""
 
 STYLE: dict[Any, object] = {
     "font.size": 9,
@@ -89,20 +92,88 @@ def progress(trials: Sequence[TrialRecord]) -> Figure:
     axes.step(times, epochs["best"], where="post", color=COLOURS["ink"], linewidth=1.8)
     axes.set_xlim(left=0)
     axes.set_xlabel(f"{label} since the study's start")
-    _accuracy_axis(axes)
+    accuracy_axis(axes)
     return figure
 
 
 @rc_context(STYLE)
-def learning_curves(trials: Sequence[TrialRecord], best: int) -> Figure:
-    """Validation accuracy against the epoch, a line a trial with a marker where it ended; `best` stands out."""
+def progress_of_several(runs: Mapping[str, Sequence[TrialRecord]]) -> Figure:
+    """The best validation accuracy so far over each study's time; at most as many runs as there are `LINES`."""
+    frames = {name: epochs_over_time(trials) for name, trials in runs.items() if any(trial.epochs for trial in trials)}
+    unit, label = _time_unit(max((frame["seconds"].max() for frame in frames.values()), default=0.0))
+    figure, axes = blank(10.4, 3.6)
+    for (name, frame), own in zip(frames.items(), LINES, strict=False):
+        axes.step(frame["seconds"] / unit, frame["best"], where="post", color=COLOURS[own], linewidth=1.8, label=name)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"{label} since each study's start")
+    accuracy_axis(axes)
+    return figure
+
+
+@rc_context(STYLE)
+def learning_curves(trials: Sequence[TrialRecord], best: int, rungs: Sequence[int]) -> Figure:
+    """Validation accuracy against the epoch, a line a trial with a marker where it ended; `best` stands out.
+
+    A dotted line stands at each of the `rungs`.
+    """
     figure, axes = blank(5.0, 3.1)
+    for rung in rungs:
+        axes.axvline(rung, color=COLOURS["muted"], linestyle=":", linewidth=1, zorder=1)
     for trial in trials:
         if trial.epochs:
             _curve(axes, trial, highlighted=trial.trial == best)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _accuracy_axis(axes)
+    accuracy_axis(axes)
+    return figure
+
+
+@rc_context(STYLE)
+def timeline(trials: Sequence[TrialRecord]) -> Figure:
+    """When each worker trained which trials: a bar a trial, in the row of its worker.
+
+    Trials of which the worker is not known, because they ended before their first epoch, have the row below.
+    """
+    workers = list(dict.fromkeys(trial.worker or "" for trial in sorted(trials, key=lambda trial: trial.started)))
+    rows = {worker: row for row, worker in enumerate(sorted(workers, key=lambda worker: worker == ""))}
+    unit, label = _time_unit(max((trial.started + trial.seconds for trial in trials), default=0.0))
+    height = max(0.12, min(0.3, 3.0 / len(rows)))
+    figure, axes = blank(10.4, 0.7 + height * len(rows))
+    for state in dict.fromkeys(trial.state for trial in trials):
+        own = [trial for trial in trials if trial.state is state]
+        axes.barh(
+            [rows[trial.worker or ""] for trial in own],
+            [max(trial.seconds, 0.1) / unit for trial in own],
+            left=[trial.started / unit for trial in own],
+            height=0.8, color=colour(state), edgecolor="none", alpha=0.85, linewidth=0,
+        )  # fmt: skip
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"{label} since the study's start")
+    axes.set_yticks(range(len(rows)), [str(row + 1) if worker else "none" for worker, row in rows.items()])
+    axes.set_ylabel("worker")
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+@rc_context(STYLE)
+def training_curves(runs: Sequence[TrialRecord]) -> Figure:
+    """Loss and accuracy of a few runs of one configuration: training dashed, validation solid."""
+    figure = Figure(figsize=(10.4, 3.1), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, name in ((left, "loss"), (right, "accuracy")):
+        for run in runs:
+            epochs = [epoch.epoch for epoch in run.epochs]
+            marker = "." if len(epochs) < 3 else ""
+            for prefix, line, own in (("", "--", "stopped"), ("val_", "-", "done")):
+                values = [getattr(epoch, prefix + name) for epoch in run.epochs]
+                axes.plot(
+                    epochs, values, line, color=COLOURS[own], linewidth=1.4, marker="." if len(epochs) < 3 else ""
+                )
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.yaxis.set_major_formatter(PercentFormatter(1.0))
     return figure
 
 
@@ -120,7 +191,8 @@ def _curve(axes: Axes, trial: TrialRecord, highlighted: bool) -> None:
         axes.plot(trial.best_epoch.epoch, trial.best_epoch.val_accuracy, "*", color=own, markersize=12, zorder=4)
 
 
-def _accuracy_axis(axes: Axes) -> None:
+def accuracy_axis(axes: Axes) -> None:
+    """Name the upright axis and write percent."""
     axes.set_ylabel("validation accuracy")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 

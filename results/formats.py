@@ -65,12 +65,12 @@ def _keras(file: Path) -> Classify:
     return lambda images: np.asarray(model.predict(images, batch_size=32, verbose=0))
 
 
-def _in_float32(file: Path) -> keras.Model:
+def in_float32(file: Path) -> keras.Model:
     """The model, computing in float32 whatever it was trained in: other runtimes know no bfloat16."""
     import keras
 
     model = keras.models.load_model(file, compile=False)
-    if all(layer.dtype_policy.compute_dtype == "float32" for layer in model.layers):
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
         return model
 
     def same(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -82,7 +82,7 @@ def _in_float32(file: Path) -> keras.Model:
 
 
 def _saved_model(model: Path, out: Path, images: np.ndarray) -> None:
-    _in_float32(model).export(out, format="tf_saved_model", verbose=False)
+    in_float32(model).export(out, format="tf_saved_model", verbose=False)
 
 
 def _load_saved_model(folder: Path) -> Classify:
@@ -93,7 +93,7 @@ def _load_saved_model(folder: Path) -> Classify:
 
 
 def _onnx(model: Path, out: Path, images: np.ndarray) -> None:
-    _in_float32(model).export(out, format="onnx", verbose=False)
+    in_float32(model).export(out, format="onnx", verbose=False)
 
 
 def _load_onnx(file: Path) -> Classify:
@@ -105,7 +105,7 @@ def _load_onnx(file: Path) -> Classify:
 
 
 def _litert(model: Path, out: Path, images: np.ndarray) -> None:
-    _in_float32(model).export(out, format="litert", verbose=False)
+    in_float32(model).export(out, format="litert", verbose=False)
 
 
 def _litert_int8(model: Path, out: Path, images: np.ndarray) -> None:
@@ -117,7 +117,7 @@ def _litert_int8(model: Path, out: Path, images: np.ndarray) -> None:
             yield [image[np.newaxis].astype(np.float32)]
 
     options = {"optimizations": [tf.lite.Optimize.DEFAULT], "representative_dataset": representative}
-    _in_float32(model).export(out, format="litert", verbose=False, **options)
+    in_float32(model).export(out, format="litert", verbose=False, **options)
 
 
 def _load_litert(file: Path) -> Classify:

@@ -1,6 +1,7 @@
 """Each hyperparameter against the best validation accuracy: a small figure a hyperparameter, all with one scale."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,8 +79,8 @@ def _number_line(axes: Axes, values: pd.Series) -> Sequence[float]:
 
 def _strips(axes: Axes, values: pd.Series) -> Sequence[float]:
     """Where each trial's point goes: a little beside its value's place, so that equal points do not hide each other."""
-    choices = sorted(values.unique(), key=lambda value: (isinstance(value, str), value))
-    labels = [_short(shown(choice)) for choice in choices]
+    choices = choices_of(values)
+    labels = [short(shown(choice)) for choice in choices]
     crowded = sum(map(len, labels)) > 18
     axes.xaxis.set_major_locator(FixedLocator(range(len(choices))))
     axes.set_xticks(range(len(choices)), labels, rotation=25 if crowded else 0, ha="right" if crowded else "center")
@@ -88,7 +89,13 @@ def _strips(axes: Axes, values: pd.Series) -> Sequence[float]:
     return [choices.index(value) + shift for value, shift in zip(values, jitter, strict=True)]
 
 
-def _short(label: str) -> str:
+def choices_of(values: pd.Series) -> list[Any]:
+    """The different values in order, numbers before words."""
+    return sorted(values.unique(), key=lambda value: (isinstance(value, str), value))
+
+
+def short(label: str) -> str:
+    """At most 14 signs of it."""
     return label if len(label) <= 14 else f"{label[:13]}…"
 
 

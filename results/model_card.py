@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from results.candidate import Candidate
+from results.candidate import Candidate, Member
 from results.records import StudyRecord
-from results.wording import percent
+from results.wording import percent, plain
+from search_spaces.backbones import BACKBONES
 from search_spaces.configuration import shown
 
 if TYPE_CHECKING:
@@ -18,46 +19,57 @@ if TYPE_CHECKING:
 
 def card(out: Path, study: StudyRecord, chosen: Candidate, written: Sequence[Exported]) -> str:
     """The card in Markdown."""
-    data, side, trial = study.data, study.data.image_size, chosen.trial
-    configuration = "\n".join(f"| {name} | {shown(value)} |" for name, value in trial.configuration.items())
+    data, side = study.data, study.data.image_size
     parts = [
         f"# {out.stem}",
-        f"An image classifier for {len(data.class_names)} classes: {', '.join(data.class_names)}.",
+        f"An image classifier for {len(data.class_names)} classes: {', '.join(map(plain, data.class_names))}.",
         f"""- **Input**: RGB images as raw pixels (0 to 255), shape ({side}, {side}, 3); preprocessing is inside.
 - **Output**: a probability for each class, in the order of `{out.stem}.labels.json`.
-- **Training data**: {data.source}, {data.training_images:,} images, fingerprint `{data.fingerprint}`.
-- **Found by**: study `{study.name}`, trial {trial.trial}, epoch {chosen.epoch}, \
-seed {study.options["seed"] if chosen.seed is None else chosen.seed}, \
-among {study.options["trials"]} configurations.
-- **Parameters**: {trial.parameters:,}.""",
+- **Training data**: {plain(data.source)}, {data.training_images:,} images, fingerprint `{data.fingerprint}`.
+- **Found by**: study `{study.name}`, the best among {study.options["trials"]} configurations.""",
         "## How good it is",
         _accuracy(study, chosen),
         *_classes(study, chosen),
         "## Formats",
         _formats(written),
         "## Limits",
-        """It always answers with one of its classes, whatever the image shows; images unlike the training data are
-classified at random. Weights of pre-trained backbones have a licence of their own.""",
-        f"## Configuration\n\n| hyperparameter | value |\n|---|---|\n{configuration}",
+        f"""It always answers with one of its classes, whatever the image shows; images unlike the training data are
+classified at random. {_licence(study, chosen)}""",
+        "## Configuration" if len(chosen.members) == 1 else f"## The mean of {len(chosen.members)} models",
+        *(_member(study, member) for member in chosen.members),
     ]
     return "\n\n".join(parts) + "\n"
 
 
+def _member(study: StudyRecord, member: Member) -> str:
+    rows = "\n".join(f"| {name} | {plain(shown(value))} |" for name, value in member.trial.configuration.items())
+    seed = study.options["seed"] if member.seed is None else member.seed
+    what = f"Trial {member.trial.trial}, seed {seed}, epoch {member.epoch}, {member.trial.parameters:,} parameters."
+    return f"{what}\n\n| hyperparameter | value |\n|---|---|\n{rows}"
+
+
 def _accuracy(study: StudyRecord, chosen: Candidate) -> str:
-    validation = (
-        f"Validation accuracy {percent(chosen.val_accuracy)} on {study.data.validation_images:,} images. These chose "
-        "the configuration and its epoch, so it is optimistic."
-    )
+    validation = _validation(study, chosen)
     if chosen.test is None:
         return f"{validation} The test split has not been asked about this model."
     found = chosen.test.evaluation
     low, high = found.interval
     often = len(study.test_openings)
+    opened = "once" if often == 1 else f"{often} times, so whoever looked in between may have chosen by it"
     return (
         f"**Test accuracy {percent(found.accuracy)}** (95 % interval {percent(low)} to {percent(high)}) on "
-        f"{found.images:,} images that chose nothing; the test split was opened {'once' if often == 1 else often}"
-        f"{'' if often == 1 else ' times, so whoever looked in between may have chosen by it'}. Its probabilities are "
-        f"off by {percent(found.calibration_error)} on average (expected calibration error). {validation}"
+        f"{found.images:,} images that chose nothing; the test split was opened {opened}. Its probabilities are off by "
+        f"{percent(found.calibration_error)} on average (expected calibration error). {validation}"
+    )
+
+
+def _validation(study: StudyRecord, chosen: Candidate) -> str:
+    if any(member.val_accuracy is None for member in chosen.members):
+        return f"It was trained on the {study.data.validation_images:,} validation images too."
+    found = ", ".join(percent(member.val_accuracy or 0.0) for member in chosen.members)
+    return (
+        f"Validation accuracy {found} on {study.data.validation_images:,} images. These chose the configuration and "
+        "its epoch, so it is optimistic."
     )
 
 
@@ -65,7 +77,8 @@ def _classes(study: StudyRecord, chosen: Candidate) -> list[str]:
     if chosen.test is None:
         return []
     rows = [
-        f"| {name} | {scores.images:,} | {_share(scores.precision)} | {_share(scores.recall)} | {_share(scores.f1)} |"
+        f"| {plain(name)} | {scores.images:,} | {_share(scores.precision)} | {_share(scores.recall)} "
+        f"| {_share(scores.f1)} |"
         for name, scores in zip(study.data.class_names, chosen.test.evaluation.classes, strict=True)
     ]
     return ["| class | test images | precision | recall | F1 |\n|---|---|---|---|---|\n" + "\n".join(rows)]
@@ -81,6 +94,18 @@ def _formats(written: Sequence[Exported]) -> str:
         f"| {percent(one.accuracy)} |"
         for one in written
     ]
-    head = ["| file | MB | ms an image, alone | largest difference of a probability | accuracy |", "|---" * 5 + "|"]
+    head = ["| file | MB | ms an image, alone | largest difference of a probability | accuracy |", "|" + "---|" * 5]
     text = "Each was loaded again and compared with the original on real images before it was written."
     return "\n".join([*head, *rows, "", text])
+
+
+def _licence(study: StudyRecord, chosen: Candidate) -> str:
+    """Of what was not trained here."""
+    weights = study.options["weights"]
+    backbones = dict.fromkeys(str(member.trial.configuration.get("backbone")) for member in chosen.members)
+    known = [f"{name} ({BACKBONES[name].licence})" for name in backbones if name in BACKBONES]
+    if not known or weights == "none":
+        return "All of its weights were trained on the data above."
+    if weights == "imagenet":
+        return f"It began from ImageNet weights, which have a licence of their own: {', '.join(known)}."
+    return f"It began from the weights in {plain(str(weights))}, whose licence is that of their author."

@@ -88,6 +88,11 @@ class RunPaths:
         return RunPaths(self.root / "finalists")
 
     @property
+    def retrained(self) -> "RunPaths":
+        """The winner trained on the validation images too."""
+        return RunPaths(self.root / "retrained")
+
+    @property
     def test(self) -> Path:
         """What the test split said."""
         return self.root / "test.json"
@@ -106,6 +111,11 @@ class RunPaths:
     def report(self) -> Path:
         """The report page."""
         return self.root / "report.html"
+
+    @property
+    def report_text(self) -> Path:
+        """The report in Markdown."""
+        return self.root / "report.md"
 
 
 def trial_name(number: int) -> str:

@@ -64,6 +64,8 @@ class TrialRecord:
     """Why it failed, or beyond which limit it is."""
     seed: int | None = None
     """Of weights and batches, where it is not the study's: a finalist's."""
+    worker: str | None = None
+    """Which process trained it: machine and process number."""
 
     @property
     def best_epoch(self) -> EpochRecord | None:
@@ -110,6 +112,8 @@ class StudyRecord:
     machine: Mapping[str, Any]
     hyperparameters: tuple[str, ...] = field(default=())
     """Names, in the order in which the space declares them."""
+    rungs: tuple[int, ...] = ()
+    """Epochs after which the scheduler may stop a trial."""
     test_openings: tuple[TestOpening, ...] = ()
 
 

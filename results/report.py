@@ -1,24 +1,36 @@
-"""The report of a run, finished or still going: a CSV file and one self-contained HTML page."""
+"""The report of a run, finished or still going: a CSV file, a page in Markdown and one self-contained HTML page."""
 
+import base64
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from results.figures import learning_curves, progress, svg
-from results.hyperparameter_figures import against_accuracy
-from results.importance import FEWEST, importance_bars, importances
-from results.leaderboard import failures, leaderboard
+from results.drawings import draw
+from results.evaluation_figures import confusion_rows
+from results.finalists import Finalist, outcome, ranked
+from results.leaderboard import failures, hyperparameter_columns, leaderboard
 from results.paths import RunPaths
-from results.records import StudyRecord, TrialRecord, TrialState, read_study, read_trials
+from results.records import StudyRecord, TestRecord, TrialRecord, TrialState, read_study, read_test, read_trials
 from results.whole_file import write_text
-from results.wording import TITLES, cell, counted, duration, next_commands, percent, stored_features
+from results.wording import (
+    TITLES,
+    cell,
+    cost,
+    counted,
+    duration,
+    next_commands,
+    percent,
+    plain,
+    repeat_command,
+    stored_features,
+)
 from search_spaces.configuration import shown
 
 ENDINGS = {
@@ -28,77 +40,130 @@ ENDINGS = {
     "FAILED": "failed",
     "INFEASIBLE": "infeasible",
 }
+ROWS = 200
+"""Of the leaderboard on the page; `leaderboard.csv` has all."""
+WORST_PAIRS = 5
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that is known of a run."""
+
+    paths: RunPaths
+    study: StudyRecord
+    trials: Sequence[TrialRecord]
+    finalists: Sequence[Finalist]
+    test: TestRecord | None
+
+    @classmethod
+    def read(cls, paths: RunPaths) -> "Results":
+        """From its records.
+
+        Raises:
+            UserError: one cannot be read.
+        """
+        trials = read_trials(paths)
+        return cls(paths, read_study(paths), trials, ranked(trials, read_trials(paths.finalists)), read_test(paths))
+
+    @property
+    def winner(self) -> TrialRecord | None:
+        """The trial of the search whose configuration is handed over; None before any epoch."""
+        scored = [trial for trial in self.trials if trial.best_epoch]
+        numbers = [self.test.trial] if self.test else [one.trial for one in self.finalists[:1]]
+        first = [trial for trial in scored if trial.trial in numbers]
+        return max(first or scored, key=lambda trial: (_accuracy(trial), -trial.trial), default=None)
 
 
 def write_report(paths: RunPaths) -> None:
-    """Write `leaderboard.csv` and `report.html` from the records of a run.
+    """Write `leaderboard.csv`, `report.md` and `report.html` from the records of a run.
 
     Raises:
         UserError: a record cannot be read.
     """
-    study, trials = read_study(paths), read_trials(paths)
-    frame = leaderboard(trials, study.hyperparameters)
+    results = Results.read(paths)
+    frame = leaderboard(results.trials, results.study.hyperparameters)
     write_text(paths.leaderboard, frame.to_csv(index=False))
-    write_text(paths.report, page(paths, study, trials, frame))
+    context = _context(results, frame)
+    write_text(paths.report, environment().get_template("report.html").render(context))
+    write_text(paths.report_text, environment().get_template("report.md").render(context))
 
 
-def page(paths: RunPaths, study: StudyRecord, trials: Sequence[TrialRecord], frame: pd.DataFrame) -> str:
-    """The whole page; everything that came from a user is escaped by the template."""
-    environment = Environment(
+def environment() -> Environment:
+    """Where templates come from; everything that came from a user is escaped by them."""
+    found = Environment(
         loader=PackageLoader("results"),
-        autoescape=True,
+        autoescape=lambda name: name is None or not name.endswith(".md"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, duration=duration, counted=counted, shown=shown)
-    best = _best(trials, frame)
-    return environment.get_template("report.html").render(
-        study=study,
-        started=f"{datetime.fromisoformat(study.started):%Y-%m-%d %H:%M %Z}",
-        best=best,
-        trials=trials,
-        states=_states(trials),
-        legend=_legend(trials),
-        features=stored_features(trials),
-        running=sum(trial.state is TrialState.RUNNING for trial in trials),
-        seconds=max((trial.started + trial.seconds for trial in trials), default=0.0),
-        commands=next_commands(paths) if best else (),
-        figures=_figures(trials, best, frame) if best else None,
-        table=_table(frame),
-        failures=failures(trials),
-        options=dict(_flat(study.options)),
-        machine=dict(_flat(study.machine)),
-        run=paths.root,
-    )
+    found.filters.update(percent=percent, duration=duration, counted=counted, shown=shown, plain=plain)
+    return found
+
+
+def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
+    study, trials, finalists, test = results.study, results.trials, results.finalists, results.test
+    winner = results.winner
+    table = _table(frame.head(ROWS))
+    return {
+        "study": study,
+        "started": f"{datetime.fromisoformat(study.started):%Y-%m-%d %H:%M %Z}",
+        "winner": winner,
+        "trials": trials,
+        "finalists": finalists,
+        "sentences": outcome(finalists, test),
+        "test": test,
+        "confusion": test and confusion_rows(test.evaluation),
+        "pairs": test.evaluation.confused(WORST_PAIRS) if test else (),
+        "examples": _examples(results),
+        "states": _states(trials),
+        "legend": _legend(trials),
+        "features": stored_features(trials),
+        "running": sum(trial.state is TrialState.RUNNING for trial in trials),
+        "seconds": max((trial.started + trial.seconds for trial in trials), default=0.0),
+        "cost": cost(study, trials),
+        "commands": next_commands(results.paths) if winner else (),
+        "repeat": repeat_command(study, winner) if winner else None,
+        "figures": draw(trials, frame, study.rungs, winner, finalists, test) if winner else None,
+        "table": table,
+        "hyperparameters": len(hyperparameter_columns(frame)),
+        "rows": min(ROWS, len(frame)),
+        "failures": failures(trials),
+        "options": dict(_flat(study.options)),
+        "machine": dict(_flat(study.machine)),
+        "run": results.paths.root,
+    }
 
 
 @dataclass(frozen=True)
-class Figures:
-    """The drawings of a run in which at least one epoch was finished."""
+class Picture:
+    """An image of the test split as the page shows it."""
 
-    progress: Markup
-    curves: Markup
-    hyperparameters: Mapping[str, Markup]
-    importance: Markup | None
-    """None where there is too little to tell; then the page says so."""
-    fewest: int = FEWEST
-
-
-def _figures(trials: Sequence[TrialRecord], best: TrialRecord, frame: pd.DataFrame) -> Figures:
-    shares = importances(frame)
-    panels = against_accuracy(frame).items()
-    return Figures(
-        progress=Markup(svg(progress(trials), "progress")),
-        curves=Markup(svg(learning_curves(trials, best.trial), "curves")),
-        hyperparameters={name: Markup(svg(panel, f"hyperparameter {name}")) for name, panel in panels},
-        importance=None if shares is None else Markup(svg(importance_bars(shares), "importance")),
-    )
+    source: str
+    """A data URL."""
+    label: str
+    called: str
+    probability: float
+    is_right: bool
 
 
-def _best(trials: Sequence[TrialRecord], frame: pd.DataFrame) -> TrialRecord | None:
-    first = frame[frame["rank"] == 1]["trial"].tolist()
-    return next((trial for trial in trials if trial.trial in first), None)
+def _examples(results: Results) -> list[Picture]:
+    if results.test is None:
+        return []
+    names = results.study.data.class_names
+    return [
+        Picture(_inline(file), names[one.label], names[one.called], one.probability, one.label == one.called)
+        for one in results.test.examples
+        if (file := results.paths.examples / one.file).is_file()
+    ]
+
+
+def _inline(file: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+
+def _accuracy(trial: TrialRecord) -> float:
+    return trial.best_epoch.val_accuracy if trial.best_epoch else -1.0
 
 
 def _states(trials: Sequence[TrialRecord]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from results.paths import RunPaths
-from results.records import TrialRecord
+from results.records import StudyRecord, TrialRecord
 from search_spaces.configuration import shown
 
 
@@ -67,6 +67,33 @@ def stored_features(trials: Sequence[TrialRecord]) -> str | None:
         f"{len(seconds)} of {counted(len(trials), 'trial')} trained on stored features, which took workers "
         f"{duration(sum(seconds))} in all to find or to compute"
     )
+
+
+def cost(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
+    """`1.2 CPU hours and 0.6 GPU hours`, which the trials took of what they were given."""
+    hours = sum(trial.seconds for trial in trials) / 3600
+    given = study.machine.get("trial", {})
+    parts = [(given.get("cpus"), "CPU"), (given.get("gpus"), "GPU")]
+    return " and ".join(f"{hours * share:.2g} {what} hours" for share, what in parts if share)
+
+
+def plain(text: object) -> str:
+    """Text that somebody else wrote, so that Markdown and HTML see no markup in it."""
+    return "".join(f"&#{ord(sign)};" if sign in "<>&|`*_[]\\#" else sign for sign in str(text))
+
+
+def repeat_command(study: StudyRecord, trial: TrialRecord) -> str:
+    """What to type to train a trial of the study, and then its finalists, once more: same images, splits and seeds."""
+    kept = ("space", "weights", "max_epochs", "views", "seed", "finalist_seeds")
+    options = {name: study.options.get(name) for name in kept}
+    options |= {"data": study.data.source, "image_size": study.data.image_size, "trials": 1, "finalists": 1}
+    options |= {"scheduler": "none", "precision": study.machine.get("trial", {}).get("precision")}
+    parts = ["python", "scripts/search.py"]
+    for name, value in options.items():
+        parts += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
+    for name, value in trial.configuration.items():
+        parts += ["--fix", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
+    return shlex.join(parts)
 
 
 def from_here(path: Path) -> Path:

@@ -12,6 +12,7 @@ def main(
     run: A[Path, Argument(help="The run directory, which search.py prints.")],
     finalists: A[int, Option(help="Best configurations to train again.")] = 3,
     finalist_seeds: A[int, Option(help="New seeds for each.")] = 3,
+    retrain: A[bool, Option("--retrain", help="Then train the winner on the validation images too.")] = False,
     open_test_again: A[bool, Option("--open-test-again", help="Though it has been opened; it is recorded.")] = False,
 ) -> None:
     """Train a run's best configurations on new seeds, as far as that is not done; then open the test split."""
@@ -19,7 +20,7 @@ def main(
         from results.summary import print_summary
         from tuner.study import run_finalists
 
-        print_summary(run_finalists(run, finalists, finalist_seeds, open_test_again))
+        print_summary(run_finalists(run, finalists, finalist_seeds, retrain, open_test_again))
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -1,24 +1,35 @@
-"""Write a run's report page and leaderboard, also while it runs: python scripts/report.py runs/NAME"""
+"""Write a run's report, also while it runs: python scripts/report.py runs/NAME"""
 
 from pathlib import Path
 from typing import Annotated as A
 
-from typer import Argument, Typer
+from typer import Argument, Option, Typer
 
-from search_spaces.errors import reported
+from search_spaces.errors import UserError, reported
 
 
-def main(run: A[Path, Argument(help="The run directory, which search.py prints.")]) -> None:
-    """Write report.html and leaderboard.csv of a run, finished or still going."""
+def main(
+    runs: A[list[Path], Argument(help="The run directory, which search.py prints; several with --compare.")],
+    compare: A[bool, Option("--compare", help="Write one page with the runs side by side.")] = False,
+    out: A[Path, Option(help="That page.")] = Path("comparison.html"),
+) -> None:
+    """Write report.html, report.md and leaderboard.csv of a run, finished or still going; or compare several."""
     with reported():
+        from results.comparison import write_comparison
         from results.paths import RunPaths
         from results.report import write_report
         from results.wording import from_here
 
-        paths = RunPaths.existing(run)
-        write_report(paths)
-        print(from_here(paths.report))
-        print(from_here(paths.leaderboard))
+        paths = [RunPaths.existing(run) for run in runs]
+        if compare:
+            write_comparison(paths, out)
+            print(from_here(out.resolve()))
+            return
+        if len(paths) > 1:
+            raise UserError(f"{len(paths)} runs: give one, or --compare them")
+        write_report(paths[0])
+        for file in (paths[0].report, paths[0].report_text, paths[0].leaderboard):
+            print(from_here(file))
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

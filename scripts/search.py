@@ -11,7 +11,6 @@ from tuner.config import DEFAULT_STORE
 
 
 def print_recipes(is_asked: bool) -> None:
-    """Show the known systems and end."""
     if is_asked:
         print("\n\n".join(map(str, RECIPES.values())))
         raise Exit
@@ -53,6 +52,7 @@ def main(
     views: A[int, Option(help="Augmented views of each image to keep; 0 augments anew in each epoch.")] = 0,
     finalists: A[int, Option(help="Best configurations to train again at the end. 0: the test split stays shut.")] = 3,
     finalist_seeds: A[int, Option(help="New seeds for each finalist.")] = 3,
+    retrain: A[bool, Option("--retrain", help="Then train the winner on the validation images too.")] = False,
     seed: A[int, Option(help="Draws splits, configurations and weights.")] = 0,
     name: A[str | None, Option(help="Of the run. Default: the space and the time.")] = None,
     storage: A[Path, Option(help="Folder of runs.")] = Path("runs"),

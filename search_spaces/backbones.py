@@ -39,6 +39,8 @@ class Backbone:
     batch_norm: bool
     memory: int
     """MB that training all of it takes at its preferred size, batch 32, float32: see benchmarks/backbone_memory.py."""
+    licence: str
+    """Of the ImageNet weights that Keras downloads: as its documentation says, or their authors' repository."""
     least_size: int = 32
     largest_size: int = 224
     preferred_size: int = 96
@@ -75,9 +77,25 @@ class Backbone:
 BACKBONES = {
     row.name: row
     for row in (
-        Backbone("mobilenet", "mobilenet", "MobileNet", (13, 50, 63, 76, 85), True, memory=402),
-        Backbone("mobilenet_v2", "mobilenet_v2", "MobileNetV2", (38, 100, 127, 145, 153), True, memory=481),
-        Backbone("mobilenet_v3_small", "mobilenet_v3", "MobileNetV3Small", (48, 122, 140, 152, 156), True, memory=403),
+        Backbone("mobilenet", "mobilenet", "MobileNet", (13, 50, 63, 76, 85), True, memory=402, licence="Apache 2.0"),
+        Backbone(
+            "mobilenet_v2",
+            "mobilenet_v2",
+            "MobileNetV2",
+            (38, 100, 127, 145, 153),
+            True,
+            memory=481,
+            licence="Apache 2.0",
+        ),
+        Backbone(
+            "mobilenet_v3_small",
+            "mobilenet_v3",
+            "MobileNetV3Small",
+            (48, 122, 140, 152, 156),
+            True,
+            memory=403,
+            licence="Apache 2.0",
+        ),
         Backbone(
             "efficientnet_v2_b0",
             "efficientnet_v2",
@@ -85,12 +103,34 @@ BACKBONES = {
             (121, 194, 237, 249, 261, 264, 269),
             True,
             memory=796,
+            licence="Apache 2.0",
         ),
-        Backbone("resnet50", "resnet50", "ResNet50", (32, 94, 136, 168, 174), True, memory=975),
-        Backbone("densenet121", "densenet", "DenseNet121", (114, 286, 374, 420, 426), True, memory=1100),
-        Backbone("vgg16", "vgg16", "VGG16", (4, 8, 12, 15, 18), False, memory=733),
-        Backbone("convnext_tiny", "convnext", "ConvNeXtTiny", (23, 87, 109, 130, 132), False, memory=2796),
-        Backbone("cifar_cnn", "", "", (9, 18, 28), True, memory=126, least_size=16, largest_size=96, preferred_size=32),
+        Backbone("resnet50", "resnet50", "ResNet50", (32, 94, 136, 168, 174), True, memory=975, licence="MIT"),
+        Backbone(
+            "densenet121",
+            "densenet",
+            "DenseNet121",
+            (114, 286, 374, 420, 426),
+            True,
+            memory=1100,
+            licence="BSD 3-clause",
+        ),
+        Backbone("vgg16", "vgg16", "VGG16", (4, 8, 12, 15, 18), False, memory=733, licence="CC BY 4.0"),
+        Backbone(
+            "convnext_tiny", "convnext", "ConvNeXtTiny", (23, 87, 109, 130, 132), False, memory=2796, licence="MIT"
+        ),
+        Backbone(
+            "cifar_cnn",
+            "",
+            "",
+            (9, 18, 28),
+            True,
+            memory=126,
+            licence="MIT",
+            least_size=16,
+            largest_size=96,
+            preferred_size=32,
+        ),
     )
 }
 

@@ -64,6 +64,7 @@ class StudyConfig:
     finalists: int = 3
     """0 trains none again, and the test split stays shut."""
     finalist_seeds: int = 3
+    retrain: bool = False
     seed: int = 0
     name: str | None = None
     storage: Path = Path("runs")

@@ -1,31 +1,28 @@
 """The last act of a study: the best configurations trained again on new seeds, a winner, the test split opened once."""
 
 import dataclasses
-import datetime
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-import ray
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from results.best_models import BestModels
-from results.evaluation import evaluate
-from results.examples import save_examples
 from results.finalists import Finalist, ranked
 from results.leaderboard import leaderboard
-from results.records import TestOpening, TestRecord, TrialState, read_study, read_trials, write
+from results.records import TrialState, read_trials
 from results.wording import counted
 from search_spaces.configuration import Configuration
 from tuner.config import StudyConfig
 from tuner.experiment import run_trials
 from tuner.monitor import Monitor
 from tuner.recorder import Recorder
+from tuner.test_split import open_test
 from tuner.trainable import TrialSettings
 from tuner.trial.datasets import ImageData
-from tuner.trial.resources import TrialResources, prepare_process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +30,17 @@ class Run:
     """A configuration to train from one seed."""
 
     number: int
-    """Among the trials of the finalists."""
+    """Among the trials that lie in the same folder."""
     configuration: Configuration
     seed: int
+    until: int | None = None
+    """The epoch to end after, and to keep the model of; None trains at full length and keeps that of the best epoch."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """As `WarmTrial` wants it."""
+        given = {"trial": self.number, "configuration": self.configuration, "seed": self.seed}
+        return given if self.until is None else given | {"until": self.until}
 
 
 class RunSearcher(Searcher):
@@ -60,7 +65,7 @@ class RunSearcher(Searcher):
         else:
             return Searcher.FINISHED  # type: ignore[return-value]  # as Ray documents it
         self._running[trial_id] = run
-        return {"trial": run.number, "configuration": run.configuration, "seed": run.seed} | alone
+        return run.config | alone
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing is learned."""
@@ -75,7 +80,8 @@ def decide(config: StudyConfig, data: ImageData, settings: TrialSettings, termin
     """Train the finalists as far as they are not, and open the test split for the winner, if there is one."""
     finalists = train_finalists(config, data, settings, terminal)
     if finalists:
-        open_test(config, settings, finalists)
+        model = retrained(config, data, settings, finalists[0], terminal) if config.retrain else None
+        open_test(config, settings.resources, finalists[0], model)
 
 
 def train_finalists(config: StudyConfig, data: ImageData, settings: TrialSettings, terminal: TextIO) -> list[Finalist]:
@@ -108,37 +114,35 @@ def missing_runs(config: StudyConfig) -> list[Run]:
     return [Run(number, *pair) for number, pair in enumerate(missing, start=first)]
 
 
-def open_test(config: StudyConfig, settings: TrialSettings, finalists: Sequence[Finalist]) -> TestRecord:
-    """Compare the winner's best model with the test split; `study.json` says from then on that this has happened.
+def retrained(
+    config: StudyConfig, data: ImageData, settings: TrialSettings, winner: Finalist, terminal: TextIO
+) -> Path | None:
+    """The winner's configuration trained on the training and the validation images: where its model is.
 
-    Of the winner's models the one with the highest validation accuracy is handed over, so it is this one that counts.
-
-    Raises:
-        UserError: the test split cannot be loaded.
+    With no image left to tell its best epoch by, it ends after the mean of its runs' best epochs, of a schedule that is
+    as long as theirs; its seed is that of the first of them. None when that training failed.
     """
-    from tuner.test_split import open_test_split
-
-    winner, paths, study = finalists[0], config.paths, read_study(config.paths)
-    of_winner = {run.trial for run in winner.runs.values()}
-    kept = next(one for one in BestModels(paths.finalists.best).ranked() if one.trial in of_winner)
-    model = paths.finalists.best / kept.file
-    opened = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    opening = TestOpening(opened, f"finalist of trial {winner.trial}, {kept.file}, epoch {kept.epoch}")
-    write(paths.study, dataclasses.replace(study, test_openings=(*study.test_openings, opening)))  # before it is seen
-    images, labels = open_test_split(config.data, study.data.image_size, config.seed)
-    share = settings.resources
-    predicting = ray.remote(num_cpus=share.cpus, num_gpus=min(share.gpus, 1), max_calls=1)(_probabilities)
-    probabilities = ray.get(predicting.remote(model, images, share))
-    record = TestRecord(
-        opened, winner.trial, str(model.relative_to(paths.root)), False, evaluate(labels, probabilities),
-        save_examples(paths.examples, images, labels, probabilities),
-    )  # fmt: skip
-    write(paths.test, record)
-    return record
+    paths = config.paths.retrained
+    number = max((run.trial for run in read_trials(paths)), default=-1) + 1
+    until = round(statistics.mean(run.best_epoch.epoch for run in winner.runs.values() if run.best_epoch))
+    run = Run(number, winner.configuration, min(winner.runs), until)
+    print(f"Retraining trial {winner.trial} on training and validation images for {counted(until, 'epoch')}",
+          file=terminal, flush=True)  # fmt: skip
+    paths.root.mkdir(exist_ok=True)
+    recorder = Recorder(paths, until, lambda record: None, lambda note: print(note, file=terminal, flush=True))
+    own = dataclasses.replace(settings, best=paths.best, kept=number + 1)
+    run_trials(paths, RunSearcher([run], 1), FIFOScheduler(), recorder, own, _together(data))
+    kept = next((one for one in BestModels(paths.best).ranked() if one.trial == number), None)
+    if kept is None:
+        print(f"Note: that failed ({recorder.trials[number].reason}); the winner's own model is taken", file=terminal)
+        return None
+    return paths.best / kept.file
 
 
-def _probabilities(model: Path, images: np.ndarray, resources: TrialResources) -> np.ndarray:
-    prepare_process(resources)
-    from results.predictor import Predictor
-
-    return Predictor(model).probabilities(images)
+def _together(data: ImageData) -> ImageData:
+    """Trains on all that it has; its validation images are then of those that it trains on, and tell nothing."""
+    return dataclasses.replace(
+        data,
+        train_images=np.concatenate([data.train_images, data.validation_images]),
+        train_labels=np.concatenate([data.train_labels, data.validation_labels]),
+    )

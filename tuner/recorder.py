@@ -101,6 +101,8 @@ class Recorder(tune.Callback):
         epoch = EpochRecord(**{name: result[name] for name in names}, ended=self.clock)
         epochs, seconds = (*record.epochs, epoch), self.clock - record.started
         measured = _footprint(result) | {"features": result.get("features")}
+        if "pid" in result:  # Ray's; a result that was kept with a model has none
+            measured["worker"] = f"{result['hostname']} {result['pid']}"
         self._set(dataclasses.replace(record, epochs=epochs, seconds=seconds, **measured))
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:

@@ -90,6 +90,7 @@ def _record(config: StudyConfig, data: ImageData, preparation: Preparation, sett
             "trial": dataclasses.asdict(settings.resources) | {"precision": settings.precision},
         },
         hyperparameters=tuple(dict.fromkeys(hyperparameter.name for hyperparameter in preparation.hyperparameters)),
+        rungs=rungs(config)[:-1],
     )
 
 

@@ -56,7 +56,7 @@ def run_study(config: StudyConfig) -> RunPaths:
     return config.paths
 
 
-def run_finalists(run: Path, finalists: int, seeds: int, open_test_again: bool) -> RunPaths:
+def run_finalists(run: Path, finalists: int, seeds: int, retrain: bool, open_test_again: bool) -> RunPaths:
     """Train a run's best configurations on new seeds, as far as that is not done, and open its test split.
 
     Raises:
@@ -64,7 +64,7 @@ def run_finalists(run: Path, finalists: int, seeds: int, open_test_again: bool) 
     """
     paths = RunPaths.existing(run)
     study = read_study(paths)
-    config = StudyConfig.of(study, paths, finalists=finalists, finalist_seeds=seeds)
+    config = StudyConfig.of(study, paths, finalists=finalists, finalist_seeds=seeds, retrain=retrain)
     if study.test_openings and not open_test_again:
         last = study.test_openings[-1]
         raise UserError(

@@ -1,14 +1,53 @@
-"""The images that nothing was chosen by. Training code cannot reach them: only `tuner.finalists` asks for them."""
+"""The images that nothing was chosen by: opened for the winner of a study, which writes down that they were.
 
+Training code cannot reach them: only `tuner.finalists` asks for them.
+"""
+
+import dataclasses
+import datetime
 from pathlib import Path
 
 import numpy as np
+import ray
 
+from results.best_models import BestModels
+from results.evaluation import evaluate
+from results.examples import save_examples
+from results.finalists import Finalist
+from results.paths import RunPaths
+from results.records import TestOpening, TestRecord, read_study, write
+from tuner.config import StudyConfig
 from tuner.trial.datasets import digits, resize_all, three_way
 from tuner.trial.image_folder import decode_all, splits
+from tuner.trial.resources import TrialResources, prepare_process
 
 
-def open_test_split(source: str, image_size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, retrained: Path | None) -> None:
+    """Compare the model that is handed over with the test split; `study.json` says from then on that this happened.
+
+    That is the retrained one, or the winner's with the highest validation accuracy among its seeds.
+
+    Raises:
+        UserError: the test split cannot be loaded.
+    """
+    paths, study = config.paths, read_study(config.paths)
+    model = retrained or _kept(paths, winner)
+    opened = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    opening = TestOpening(opened, f"{model.relative_to(paths.root)}, the configuration of trial {winner.trial}")
+    write(paths.study, dataclasses.replace(study, test_openings=(*study.test_openings, opening)))  # before it is seen
+    images, labels = load_test_split(config.data, study.data.image_size, config.seed)
+    predicting = ray.remote(num_cpus=resources.cpus, num_gpus=min(resources.gpus, 1), max_calls=1)(_probabilities)
+    probabilities = ray.get(predicting.remote(model, images, resources))
+    examples = save_examples(paths.examples, images, labels, probabilities)
+    found = evaluate(labels, probabilities)
+    is_retrained = retrained is not None
+    write(
+        paths.test,
+        TestRecord(opened, winner.trial, str(model.relative_to(paths.root)), is_retrained, found, examples),
+    )
+
+
+def load_test_split(source: str, image_size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The images as uint8 (n, image_size, image_size, 3), and labels as int64 (n,), of a source that `load` has loaded.
 
     Files that do not decode are left out.
@@ -27,3 +66,16 @@ def open_test_split(source: str, image_size: int, seed: int) -> tuple[np.ndarray
         return images[test], labels[test]
     *_, files = splits(Path(source).expanduser(), seed)
     return decode_all(files, image_size, strict=False, skipped=[])
+
+
+def _kept(paths: RunPaths, winner: Finalist) -> Path:
+    trials = {run.trial for run in winner.runs.values()}
+    kept = next(one for one in BestModels(paths.finalists.best).ranked() if one.trial in trials)
+    return paths.finalists.best / kept.file
+
+
+def _probabilities(model: Path, images: np.ndarray, resources: TrialResources) -> np.ndarray:
+    prepare_process(resources)
+    from results.predictor import Predictor
+
+    return Predictor(model).probabilities(images)

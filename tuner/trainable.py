@@ -56,7 +56,8 @@ class TrialSettings:
 class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
 
-    Where the config has a "seed" too, it stands for the study's.
+    Where the config has a "seed" too, it stands for the study's. With "until" the trial ends after that epoch, and the
+    model of its last epoch is kept rather than of its best one.
 
     A result has "epoch", the training's metrics, "parameters", "file_bytes" and "latency" of its model (`Footprints`)
     and, where frozen layers are computed once, "features", the seconds to find or compute them so far; or, when the
@@ -107,11 +108,10 @@ class WarmTrial(tune.Trainable):
                 self._footprint = self._measured(self._training)
             epoch = self._training.run_epoch()
             if epoch is None:
-                return self._ended()
+                return self._ended(self._training)
             epoch |= self._footprint | self._of_features()
-            BestModels(self._settings.best, self._settings.kept).offer(
-                self.config["trial"], epoch, self._training.save_model
-            )
+            if "until" not in self.config or epoch["epoch"] >= self._last_epoch:
+                self._offer(self._training, epoch)
         except Infeasible as infeasible:
             found = {"infeasible": str(infeasible), "value": infeasible.value} | infeasible.measured
             return found | {"val_accuracy": math.nan, "done": True}
@@ -121,16 +121,26 @@ class WarmTrial(tune.Trainable):
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True} | again
         note = self._features.warning if self._features is not None else None
         result = self._result = epoch | ({"note": note} if note else {})
-        return result | {"done": result["epoch"] >= self._settings.max_epochs}
+        return result | {"done": result["epoch"] >= self._last_epoch}
+
+    @property
+    def _last_epoch(self) -> int:
+        return self.config.get("until", self._settings.max_epochs)
+
+    def _offer(self, training: Training, result: dict[str, float]) -> None:
+        best = BestModels(self._settings.best, self._settings.kept)
+        best.offer(self.config["trial"], result, training.save_model)
 
     def _of_features(self) -> dict[str, float]:
         features = self._features
         return {"features": features.seconds} if features is not None and features.is_used else {}
 
-    def _ended(self) -> dict[str, Any]:
+    def _ended(self, training: Training) -> dict[str, Any]:
         """Ray wants a result for each step: the last one again, marked, for a trial that ended its training itself."""
         if self._result is None:
             raise TrialFailure("its fit() ended without an epoch")
+        if "until" in self.config:
+            self._offer(training, self._result)
         return self._result | {"ended": True, "done": True}
 
     def _begin(self) -> Training:

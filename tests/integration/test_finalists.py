@@ -81,4 +81,4 @@ def test_other_images_than_the_searchs_are_refused(decided: tuple[RunPaths, str]
     study = read_study(paths)
     write(paths.study, replace(study, test_openings=(), data=replace(study.data, fingerprint="another")))
     with pytest.raises(UserError, match="are not those of the search"):
-        run_finalists(paths.root, 2, 2, open_test_again=False)
+        run_finalists(paths.root, 2, 2, retrain=False, open_test_again=False)

@@ -1,0 +1,24 @@
+"""Several models as one, whose probabilities are the mean of theirs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from results.formats import in_float32
+
+
+def save_average(files: Sequence[Path], out: Path) -> None:
+    """Write the average of .keras models for images of one size as a .keras model.
+
+    Lakshminarayanan, Pritzel and Blundell (2017), "Simple and Scalable Predictive Uncertainty Estimation using Deep
+    Ensembles": the probabilities of several trainings are averaged with equal weights.
+    """
+    members = [in_float32(file) for file in files]
+    pixels = keras.Input(members[0].input_shape[1:], name="pixels")
+    # Each in a model of its own, because their layers have the same names.
+    answers = [
+        keras.Model(member.inputs, member.outputs, name=f"member_{number}")(pixels)
+        for number, member in enumerate(members)
+    ]
+    keras.Model(pixels, keras.layers.Average(name="mean")(answers), name="ensemble").save(out)
