@@ -164,7 +164,6 @@ def training_curves(runs: Sequence[TrialRecord]) -> Figure:
     for axes, name in ((left, "loss"), (right, "accuracy")):
         for run in runs:
             epochs = [epoch.epoch for epoch in run.epochs]
-            marker = "." if len(epochs) < 3 else ""
             for prefix, line, own in (("", "--", "stopped"), ("val_", "-", "done")):
                 values = [getattr(epoch, prefix + name) for epoch in run.epochs]
                 axes.plot(

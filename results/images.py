@@ -1,10 +1,13 @@
 """One image file to an array of pixels: the same way for training and for prediction."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
 
+MOST_PIXELS = 89_478_485
+"""Of an image that is decoded, 256 MB as RGB: where Pillow itself begins to warn of a decompression bomb."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 
 
@@ -12,20 +15,25 @@ class Undecodable(Exception):
     """A file that is no image, a broken one, or one too large to be meant."""
 
 
-def decode(path: Path, size: int) -> np.ndarray:
+def decode(source: Path | BinaryIO, size: int) -> np.ndarray:
     """The image as uint8 RGB of shape (size, size, 3), resized without regard to its aspect.
 
     EXIF rotation is applied, transparency is laid over white, and of an animation the first frame is taken.
 
     Raises:
-        Undecodable: the file cannot be decoded; the message names it and says why.
+        Undecodable: it cannot be decoded; the message names the file, if it is one, and says why.
     """
+    name = f"{source}: " if isinstance(source, Path) else ""
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Undecodable(f"{name}{image.width}x{image.height} pixels, more than {MOST_PIXELS:,}")
             return np.asarray(resized(_to_rgb(image), size))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or "not an image that Pillow knows, or a broken one"
-        raise Undecodable(f"{path}: {reason}") from error
+        if isinstance(error, Image.DecompressionBombError):
+            reason = f"more than {MOST_PIXELS:,} pixels"
+        raise Undecodable(f"{name}{reason}") from error
 
 
 def resized(image: Image.Image, size: int) -> Image.Image:

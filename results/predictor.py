@@ -40,11 +40,15 @@ class Answer:
 class Predictor:
     """A model on disk, loaded. The file runs no code of its own: Keras's safe mode stays on.
 
+    Args:
+        model: the .keras file.
+        labels: the classes; by default those that lie beside it, or numbers where there are none.
+
     Raises:
         UserError: no such file, one that Keras cannot load, or labels that do not fit it.
     """
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, labels: Sequence[str] = ()) -> None:
         if not model.is_file():
             raise UserError(f"{model}: no such file; scripts/export.py writes a model")
         try:
@@ -53,7 +57,12 @@ class Predictor:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise UserError(f"{model} is not a model that Keras can load: {reason}") from error
         self.image_size = int(self._model.input_shape[1])
-        self.labels = _labels(model, int(self._model.output_shape[-1]))
+        classes = int(self._model.output_shape[-1])
+        self.labels = labels or read_labels(model) or [str(number) for number in range(classes)]
+        if len(self.labels) != classes:
+            raise UserError(
+                f"{labels_path(model)} names {len(self.labels)} classes but the model has {classes}: export it again"
+            )
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """(n, classes) of images of shape (n, image_size, image_size, 3)."""
@@ -71,17 +80,18 @@ class Predictor:
                 if isinstance(one, Undecodable):
                     yield Answer(file, refused=str(one))
                 else:
-                    yield Answer(file, self._best(next(rows), top))
+                    yield Answer(file, self.best(next(rows), top))
+
+    def best(self, probabilities: np.ndarray, top: int) -> tuple[Guess, ...]:
+        """The `top` likeliest classes of an image's probabilities (classes,), best first."""
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        return tuple(Guess(self.labels[place], float(probabilities[place])) for place in order)
 
     def _decoded(self, image: Path) -> np.ndarray | Undecodable:
         try:
             return decode(image, self.image_size)
         except Undecodable as error:
             return error
-
-    def _best(self, probabilities: np.ndarray, top: int) -> tuple[Guess, ...]:
-        order = np.argsort(-probabilities, kind="stable")[:top]
-        return tuple(Guess(self.labels[place], float(probabilities[place])) for place in order)
 
 
 def found_images(patterns: Sequence[str]) -> list[Path]:
@@ -103,11 +113,9 @@ def found_images(patterns: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def _labels(model: Path, classes: int) -> Sequence[str]:
+def read_labels(model: Path) -> tuple[str, ...]:
+    """The class names that lie beside an exported model; empty without such a file."""
     file = labels_path(model)
     if not file.is_file():
-        return [str(number) for number in range(classes)]
-    labels = json.loads(file.read_text(encoding="utf-8"))
-    if len(labels) != classes:
-        raise UserError(f"{file} names {len(labels)} classes but the model has {classes}: export the model again")
-    return [str(label) for label in labels]
+        return ()
+    return tuple(str(label) for label in json.loads(file.read_text(encoding="utf-8")))

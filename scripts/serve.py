@@ -1,0 +1,47 @@
+"""Serve a model with a web page to try it: python scripts/serve.py model.keras"""
+
+import os
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated as A
+
+from typer import Argument, Option, Typer
+
+from search_spaces.errors import UserError, reported
+from tuner.chatter import redirected
+
+
+def main(
+    model: A[Path, Argument(help="A model that scripts/export.py wrote, or a run directory.")],
+    samples: A[Path | None, Option(help="Folder of images to offer for a try. Default: a run's examples.")] = None,
+    host: A[str, Option(help="Address to listen on; 0.0.0.0 opens it to the network, to anybody.")] = "127.0.0.1",
+    port: A[int, Option(min=1, max=65535)] = 8000,
+    most_mb: A[float, Option(help="Largest image that is accepted.")] = 10.0,
+    timeout: A[float, Option(help="Seconds until a request is given up.")] = 30.0,
+    log: A[Path, Option(help="What Ray and the training library print.")] = Path(os.devnull),
+) -> None:
+    """Answer images with classes over HTTP, and show a page to try it on."""
+    with reported():
+        if find_spec("fastapi") is None:
+            raise UserError("serving needs more packages: pip install 'thaw-tuner[serve]'")
+        with redirected(log) as terminal:
+            from results.served import served
+            from tuner.serving import start
+
+            start(served(model, samples, round(most_mb * 1e6)), host, port, timeout)
+            address = f"http://{host}:{port}"
+            print(f"{address}  drop an image there\n\ncurl --data-binary @IMAGE {address}/classify?top=3\n\n"
+                  "Ctrl+C ends it", file=terminal, flush=True)  # fmt: skip
+            try:
+                while True:
+                    time.sleep(3600)
+            except KeyboardInterrupt:
+                return
+
+
+app = Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(main)
+
+if __name__ == "__main__":
+    app()
