@@ -1,0 +1,117 @@
+"""A real server: what it answers to images, and to what is none."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.integration.test_search import ROOT
+from tests.results.test_export import network
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder, port = tmp_path_factory.mktemp("served"), free_port()
+    network(0).save(folder / "model.keras")
+    (folder / "model.labels.json").write_text(json.dumps(["cat", "<script>dog", "cow"]))
+    (folder / "samples").mkdir()
+    Image.new("RGB", (20, 20), "red").save(folder / "samples" / "red.png")
+    command = [
+        "serve.py",
+        "model.keras",
+        "--port",
+        port,
+        "--most-mb",
+        0.05,
+        "--samples",
+        "samples",
+        "--log",
+        "serve.log",
+    ]
+    server = subprocess.Popen(
+        [sys.executable, *(str(ROOT / "scripts" / part) if part == "serve.py" else str(part) for part in command)],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ,
+    )  # fmt: skip
+    assert server.stdout is not None
+    first = server.stdout.readline()
+    assert f"http://127.0.0.1:{port}" in first, first + server.stdout.read()
+    yield f"http://127.0.0.1:{port}"
+    server.send_signal(2)
+    assert server.wait(60) == 0
+
+
+def post(url: str, body: bytes) -> tuple[int, dict[str, object]]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as reply:
+            return reply.status, json.loads(reply.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_an_image_is_classified(address: str, tmp_path: Path) -> None:
+    Image.new("RGB", (50, 40), "green").save(tmp_path / "image.jpg")
+    status, answer = post(f"{address}/classify?top=2", (tmp_path / "image.jpg").read_bytes())
+    assert status == 200
+    classes = answer["classes"]
+    assert isinstance(classes, list)
+    assert len(classes) == 2
+    assert classes[0]["probability"] >= classes[1]["probability"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"not an image", 415, "not an image that Pillow knows"),
+        (b"", 415, "not an image that Pillow knows"),
+        (b"x" * 60_000, 413, "more than 50,000 bytes"),
+    ],
+)
+def test_what_is_no_image_or_too_large_is_refused(address: str, body: bytes, status: int, said: str) -> None:
+    found, answer = post(f"{address}/classify", body)
+    assert found == status
+    assert said in str(answer["detail"])
+
+
+def test_a_bomb_of_pixels_is_refused(address: str, tmp_path: Path) -> None:
+    Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png", optimize=True)
+    packed = (tmp_path / "bomb.png").read_bytes()
+    assert len(packed) < 60_000
+    status, answer = post(f"{address}/classify", packed)
+    assert status in (413, 415), answer
+
+
+def test_the_page_escapes_names_and_fetches_nothing_from_elsewhere(address: str) -> None:
+    with urllib.request.urlopen(f"{address}/", timeout=30) as reply:
+        page = reply.read().decode()
+        assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+    assert "&lt;script&gt;dog" in page
+    assert "<script>dog" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+    with urllib.request.urlopen(f"{address}/samples/0", timeout=30) as reply:
+        assert reply.headers["Content-Type"] == "image/png"
+
+
+def test_many_at_once_are_all_answered(address: str, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    Image.new("RGB", (20, 20), "white").save(tmp_path / "image.png")
+    body = (tmp_path / "image.png").read_bytes()
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: post(f"{address}/classify", body), range(48)))
+    assert {status for status, _ in answers} == {200}
+    assert len({json.dumps(answer["classes"][0]["class"]) for _, answer in answers}) == 1  # type: ignore[index]

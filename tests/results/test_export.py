@@ -1,0 +1,156 @@
+"""A run's model handed over: every format answers as the model of the run does."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from results.best_models import BestModels
+from results.candidate import candidate
+from results.export import Sample, card_path, export_model, labels_path
+from results.formats import FORMATS, Format, named
+from results.paths import RunPaths
+from results.predictor import Predictor
+from results.records import read_study, write
+from search_spaces.errors import UserError
+from tests.results.written_run import a_trial, write_run
+
+CLASSES = ("a cat", "<b>dog</b>", "c|d")
+RNG = np.random.default_rng(0)
+IMAGES = Sample(
+    RNG.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8),
+    RNG.integers(0, 3, 40),
+    RNG.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8),
+)
+
+
+def network(seed: int, policy: str = "float32") -> keras.Model:
+    """Raw pixels in, probabilities out, as `Training.save_model` leaves it."""
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(policy)
+    try:
+        pixels = keras.Input((8, 8, 3))
+        hidden = keras.layers.Rescaling(1 / 255)(pixels)
+        hidden = keras.layers.Conv2D(4, 3, use_bias=False)(hidden)
+        hidden = keras.layers.BatchNormalization()(hidden)
+        hidden = keras.layers.Dropout(0.5)(keras.layers.Flatten()(keras.layers.ReLU()(hidden)))
+        return keras.Model(pixels, keras.layers.Dense(3, activation="softmax", dtype="float32")(hidden))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def a_run(root: Path, policy: str = "float32") -> RunPaths:
+    """Two trials whose models were kept, the better one first, and four runs of finalists."""
+    searched = [a_trial(0, (0.5, 0.7)), a_trial(1, (0.6,), units=32), a_trial(2, (0.4,), units=16)]
+    paths = write_run(root, searched, class_names=CLASSES)
+    study = read_study(paths)
+    options = {**study.options, "seed": 0, "trials": 3, "weights": "imagenet"}
+    write(paths.study, replace(study, options=options, data=replace(study.data, image_size=8)))
+    for number, epoch, accuracy in ((0, 2, 0.7), (1, 1, 0.6)):
+        offer(paths, number, epoch, accuracy, policy)
+    for number, units in enumerate((64, 64, 32, 32)):
+        accuracy = 0.6 + number / 100
+        record = replace(a_trial(number, (accuracy,), units=units), seed=1 + number % 2)
+        paths.finalists.trial(number).mkdir(parents=True)
+        write(paths.finalists.trial_record(number), record)
+        offer(paths.finalists, number, 1, accuracy, policy, keep=4)
+    return paths
+
+
+def offer(paths: RunPaths, number: int, epoch: int, accuracy: float, policy: str, keep: int = 3) -> None:
+    result = {"epoch": epoch, "val_accuracy": accuracy}
+    BestModels(paths.best, keep).offer(number, result, network(number, policy).save)
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_each_format_answers_as_the_model_does_and_is_listed(tmp_path: Path, name: str) -> None:
+    paths, out = a_run(tmp_path / "run"), tmp_path / "out" / "pets.keras"
+    (written,) = export_model(paths, candidate(paths), out, named([name]), IMAGES)
+    assert written.path.exists()
+    assert written.difference <= (FORMATS[name].tolerance or 0.1)
+    assert written.size > 100
+    assert json.loads(labels_path(out).read_text()) == list(CLASSES)
+    assert f"| {written.path.name} |" in card_path(out).read_text()
+    assert sorted(file.name for file in out.parent.iterdir()) == sorted(
+        [written.path.name, "pets.labels.json", "pets.md"]
+    ), "nothing unfinished is left"
+
+
+@pytest.mark.parametrize("name", ["savedmodel", "onnx", "litert"])
+def test_what_was_trained_in_bfloat16_is_handed_over_in_float32(tmp_path: Path, name: str) -> None:
+    paths = a_run(tmp_path / "run", policy="mixed_bfloat16")
+    (written,) = export_model(paths, candidate(paths), tmp_path / "out.keras", named([name]), IMAGES)
+    assert written.difference < 0.02, "bfloat16 has three digits"
+
+
+def test_a_format_that_answers_differently_is_not_written(tmp_path: Path) -> None:
+    def wrong(model: Path, out: Path, images: np.ndarray) -> None:
+        network(99).save(out)
+
+    paths, out = a_run(tmp_path / "run"), tmp_path / "out.keras"
+    broken = Format("broken", ".keras", wrong, FORMATS["keras"].load)
+    with pytest.raises(UserError, match=r"--formats broken: its probabilities differ from the model's by up to 0\.\d+"):
+        export_model(paths, candidate(paths), out, [broken], IMAGES)
+    assert [file.name for file in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_that_is_no_saved_model_is_left_alone(tmp_path: Path) -> None:
+    paths = a_run(tmp_path / "run")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("precious")
+    with pytest.raises(UserError, match="is a folder that is no SavedModel"):
+        export_model(paths, candidate(paths), tmp_path / "thesis.keras", named(["savedmodel"]), IMAGES)
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "precious"
+
+
+def test_a_format_is_written_again_in_place(tmp_path: Path) -> None:
+    paths = a_run(tmp_path / "run")
+    for _ in range(2):
+        export_model(paths, candidate(paths), tmp_path / "out.keras", named(["savedmodel", "keras"]), IMAGES)
+    assert (tmp_path / "out" / "saved_model.pb").is_file()
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(UserError, match="--formats tflight: must be all, or some of keras, savedmodel, onnx, litert"):
+        named(["tflight"])
+
+
+def test_the_best_of_the_search_is_handed_over_unless_a_rank_is_named(tmp_path: Path) -> None:
+    paths = a_run(tmp_path / "run")
+    assert candidate(paths).members[0].trial.trial == 0
+    assert candidate(paths, rank=2).members[0].trial.trial == 1
+    with pytest.raises(UserError, match=r"--rank 3: that model was not kept; those of rank 1, 2 were"):
+        candidate(paths, rank=3)
+
+
+def test_an_ensemble_is_the_mean_of_the_best_finalists_models(tmp_path: Path) -> None:
+    paths, out = a_run(tmp_path / "run"), tmp_path / "out.keras"
+    chosen = candidate(paths, ensemble=3)
+    assert [member.val_accuracy for member in chosen.members] == pytest.approx([0.63, 0.62, 0.61])
+    export_model(paths, chosen, out, named(["keras", "onnx"]), IMAGES)
+    each = [Predictor(member.file, CLASSES).probabilities(IMAGES.images) for member in chosen.members]
+    assert Predictor(out).probabilities(IMAGES.images) == pytest.approx(np.mean(each, axis=0), abs=1e-5)
+    assert "The mean of 3 models" in card_path(out).read_text()
+    with pytest.raises(UserError, match="--ensemble 9: the run has 4 models of finalists"):
+        candidate(paths, ensemble=9)
+
+
+def test_the_card_says_what_is_known_and_escapes_names(tmp_path: Path) -> None:
+    paths, out = a_run(tmp_path / "run"), tmp_path / "out.keras"
+    export_model(paths, candidate(paths), out, named(["keras"]), IMAGES)
+    text = card_path(out).read_text()
+    assert "<b>" not in text
+    assert "a cat, &#60;b&#62;dog&#60;/b&#62;, c&#124;d" in text
+    for part in ("The test split has not been asked", "70.00 %", "12,345 parameters", "fingerprint", "| units | 64 |"):
+        assert part in text
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 not all of it"])
+def test_a_missing_or_truncated_model_is_named(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "model.keras").write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.keras(: no such file| is not a model that Keras can load)"):
+        Predictor(tmp_path / "model.keras")
