@@ -11,7 +11,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,jax]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,export,jax,serve]'
 	touch $@
 
 # A search on scikit-learn's digits that transfers from the bundled backbone, its report, the exported model, and two

@@ -15,6 +15,7 @@ import numpy as np
 
 from results.candidate import Candidate
 from results.formats import FORMATS, Classify, Format
+from results.labels import card_path, labels_path
 from results.model_card import card
 from results.paths import RunPaths
 from results.records import read_study
@@ -50,16 +51,6 @@ class Exported:
     """The largest of a probability from the original's."""
     accuracy: float
     """On the images that were compared."""
-
-
-def labels_path(model: Path) -> Path:
-    """Where the class names of an exported model are: `model.labels.json` beside `model.keras`."""
-    return _stem(model).with_suffix(".labels.json")
-
-
-def card_path(model: Path) -> Path:
-    """Where the model card of an exported model is: `model.md` beside `model.keras`."""
-    return _stem(model).with_suffix(".md")
 
 
 def export_model(
@@ -152,8 +143,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _stem(model: Path) -> Path:
-    """`model.keras` of `model.keras`, of `model.int8.tflite` and of the folder `model`."""
-    return model.with_name(model.name.removesuffix(".int8.tflite")) if model.name.endswith(".int8.tflite") else model

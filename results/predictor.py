@@ -1,6 +1,5 @@
 """An exported model that classifies image files."""
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from results.export import labels_path
 from results.images import SUFFIXES, Undecodable, decode
+from results.labels import labels_path, read_labels
 from search_spaces.errors import UserError
 
 BATCH = 256
@@ -111,11 +110,3 @@ def found_images(patterns: Sequence[str]) -> list[Path]:
             raise UserError(f"{pattern}: no such file, and no image there; accepted are {', '.join(SUFFIXES)}")
         found |= dict.fromkeys(matches)
     return list(found)
-
-
-def read_labels(model: Path) -> tuple[str, ...]:
-    """The class names that lie beside an exported model; empty without such a file."""
-    file = labels_path(model)
-    if not file.is_file():
-        return ()
-    return tuple(str(label) for label in json.loads(file.read_text(encoding="utf-8")))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from results.candidate import candidate
 from results.images import SUFFIXES
+from results.labels import read_labels
 from results.paths import RunPaths
-from results.predictor import read_labels
 from results.records import read_study, read_test
 from results.wording import percent
 from search_spaces.errors import UserError

@@ -10,7 +10,7 @@ from rich.table import Table
 from typer import Argument, Option, Typer
 
 from results.paths import RunPaths
-from search_spaces.errors import reported
+from search_spaces.errors import UserError, reported
 from tuner.chatter import redirected
 from tuner.config import names
 
@@ -22,17 +22,21 @@ def main(
     ),
     formats: A[str, Option(help="Some of keras,savedmodel,onnx,litert,litert-int8, or all.")] = "keras",
     rank: A[int | None, Option(min=1, help="Row of the leaderboard. Default: the winner.")] = None,
+    ensemble: A[int | None, Option(min=2, help="Average so many of the finalists' models into one.")] = None,
 ) -> None:
     """Write a run's model in one or several formats, each compared with the original, with labels and a model card."""
     with reported():
+        if rank is not None and ensemble is not None:
+            raise UserError(f"--rank {rank} --ensemble {ensemble}: give one of the two")
         paths = RunPaths.existing(run)
         with redirected(Path(os.devnull)):
             from results.candidate import candidate
-            from results.export import card_path, export_model, labels_path
+            from results.export import export_model
             from results.formats import named
+            from results.labels import card_path, labels_path
             from tuner.sample import sample
 
-            written = export_model(paths, candidate(paths, rank), out, named(names(formats)), sample(paths))
+            written = export_model(paths, candidate(paths, rank, ensemble), out, named(names(formats)), sample(paths))
         table = Table("file", "MB", "ms an image", "largest difference", "accuracy", box=None, pad_edge=False)
         for one in written:
             table.add_row(

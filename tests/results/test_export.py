@@ -10,8 +10,9 @@ import pytest
 
 from results.best_models import BestModels
 from results.candidate import candidate
-from results.export import Sample, card_path, export_model, labels_path
+from results.export import Sample, export_model
 from results.formats import FORMATS, Format, named
+from results.labels import card_path, labels_path
 from results.paths import RunPaths
 from results.predictor import Predictor
 from results.records import read_study, write

@@ -1,17 +1,20 @@
 """The page that a user opens: report.html."""
 
+import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from results.comparison import write_comparison
 from results.paths import RunPaths
-from results.records import TrialRecord, TrialState
+from results.records import TrialRecord, TrialState, read_study, read_test, write
 from results.report import write_report
 from search_spaces.errors import UserError
-from tests.results.written_run import a_trial, many_trials, write_run
+from tests.results.written_run import a_trial, decide, many_trials, write_run
 
 
 def page_of(paths: RunPaths) -> str:
@@ -53,17 +56,101 @@ def test_the_answer_comes_first(tmp_path: Path) -> None:
 
 
 def test_every_figure_is_on_the_page_of_a_study_of_some_size(tmp_path: Path) -> None:
-    page = page_of(write_run(tmp_path / "run", many_trials(12)))
+    trials = many_trials(12)
+    trials = [replace(trial, parameters=1000 * (trial.trial + 1), worker=f"host {trial.trial % 2}") for trial in trials]
+    paths = write_run(tmp_path / "run", trials)
+    decide(paths, [trials[1], trials[3]])
+    page = page_of(paths)
     names = re.findall(r'role="img" aria-label="([^"]+)"', page)
     assert names == [
+        "Share that was right against the probability",
         "Validation accuracy of every epoch over time",
         "Validation accuracy of each trial against its epochs",
+        "Loss and accuracy of the winner against its epochs",
+        "Each worker's trials over time",
         "Validation accuracy against optimizer",
         "Validation accuracy against learning_rate",
         "Validation accuracy against momentum",
+        "Trials across hyperparameters",
         "Importance of each hyperparameter",
+        "Validation accuracy against parameters and latency",
     ]
     assert page.count("<svg") == len(names)
+
+
+def test_the_test_split_is_the_answer_where_it_was_opened(tmp_path: Path) -> None:
+    trials = many_trials(12)
+    paths = write_run(tmp_path / "run", trials, class_names=("cat", "<i>dog", "cow"))
+    decide(paths, [trials[3], trials[1]])
+    text = text_of(page_of(paths))
+    test = read_test(paths)
+    assert test is not None
+    accuracy, (low, high) = test.evaluation.accuracy, test.evaluation.interval
+    parts = [
+        f"Test accuracy {100 * accuracy:.2f} % 95 % interval {100 * low:.2f} % to {100 * high:.2f} %, 60 images",
+        "Trial 3",
+        "Finalists",
+        "Trial 1 wins",
+        "Test split",
+        "Opened on 2026-01-03 for finalists/best/trial-0000.keras",
+        "Most often taken for each other",
+        "Images First the mistakes",
+        "The winner once more",
+        "--fix optimizer=sgd",
+    ]
+    places = [text.find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    assert places == sorted(places)
+    assert "<i>dog" not in paths.report.read_text()
+    assert "not opened" not in text
+
+
+def test_a_second_opening_is_told(tmp_path: Path) -> None:
+    trials = many_trials(12)
+    paths = write_run(tmp_path / "run", trials)
+    decide(paths, [trials[3]])
+    study = read_study(paths)
+    write(paths.study, replace(study, test_openings=study.test_openings * 2))
+    assert "The test split was opened 2 times" in text_of(page_of(paths))
+
+
+def test_the_text_says_the_same_as_the_page_and_escapes_too(tmp_path: Path) -> None:
+    trials = many_trials(12)
+    paths = write_run(tmp_path / "run", trials, class_names=("cat", "<b>d|og</b>"))
+    decide(paths, [trials[3], trials[1]])
+    write_report(paths)
+    text = paths.report_text.read_text(encoding="utf-8")
+    assert "<b>" not in text
+    for part in ("Trial 1 wins", "Test accuracy", "&#60;b&#62;d&#124;og", "| optimizer | sgd |", "--fix optimizer=sgd"):
+        assert part in text, part
+
+
+def test_two_runs_are_compared_side_by_side(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", many_trials(12))
+    two = write_run(tmp_path / "two", [a_trial(0, [0.5, 0.98], optimizer="<b>")])
+    write_comparison([one, two], tmp_path / "comparison.html")
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    text = text_of(page)
+    for part in ("one · two", "98.00 %", "89.90 %", "&lt;b&gt;", "optimizer"):
+        assert part in text, part
+    assert "do not compare" not in text
+    write(two.study, replace(read_study(two), data=replace(read_study(two).data, fingerprint="another")))
+    write_comparison([one, two], tmp_path / "comparison.html")
+    assert "their accuracies do not compare" in text_of((tmp_path / "comparison.html").read_text(encoding="utf-8"))
+
+
+def test_one_run_cannot_be_compared(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--compare with 1 runs: give 2 to 6"):
+        write_comparison([write_run(tmp_path / "one", [])], tmp_path / "comparison.html")
+
+
+def test_a_run_of_an_older_release_has_a_page(tmp_path: Path) -> None:
+    """Records had neither rungs, nor workers, nor finalists."""
+    paths = write_run(tmp_path / "run", [a_trial(0, [0.5])])
+    for file, names in ((paths.study, ("rungs", "test_openings")), (paths.trial_record(0), ("worker", "seed"))):
+        record = json.loads(file.read_text())
+        file.write_text(json.dumps({name: value for name, value in record.items() if name not in names}))
+    assert "50.00 %" in page_of(paths)
 
 
 def test_nothing_is_fetched_and_nothing_runs(tmp_path: Path) -> None:
@@ -137,6 +224,7 @@ def test_a_page_is_written_again_in_place_and_nothing_else_is_left(tmp_path: Pat
     assert sorted(file.name for file in paths.root.iterdir()) == [
         "leaderboard.csv",
         "report.html",
+        "report.md",
         "study.json",
         "trials",
     ]

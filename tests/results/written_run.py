@@ -1,11 +1,26 @@
 """A run directory written by hand, through the same records that the tuner writes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from results.evaluation import evaluate
+from results.examples import save_examples
 from results.paths import RunPaths
-from results.records import DataRecord, EpochRecord, StudyRecord, TrialRecord, TrialState, write
+from results.records import (
+    DataRecord,
+    EpochRecord,
+    StudyRecord,
+    TestOpening,
+    TestRecord,
+    TrialRecord,
+    TrialState,
+    read_study,
+    write,
+)
 
 HYPERPARAMETERS = ("optimizer", "learning_rate", "momentum", "units")
 
@@ -76,3 +91,22 @@ def write_run(
     )
     write(paths.study, study)
     return paths
+
+
+def decide(paths: RunPaths, trials: Sequence[TrialRecord], images: int = 60) -> None:
+    """As if these trials had been the finalists, on two seeds each, and the first of them had met the test split."""
+    for number, (trial, seed) in enumerate((trial, seed) for trial in trials for seed in (1, 2)):
+        again = replace(trial, trial=number, state=TrialState.DONE, seed=seed)
+        paths.finalists.trial(number).mkdir(parents=True)
+        write(paths.finalists.trial_record(number), again)
+    study, rng = read_study(paths), np.random.default_rng(0)
+    classes = len(study.data.class_names)
+    labels = rng.integers(0, classes, images)
+    scores = rng.random((images, classes)) + 0.7 * np.eye(classes)[labels]
+    probabilities = scores / scores.sum(axis=1, keepdims=True)
+    pictures = rng.integers(0, 256, (images, 8, 8, 3), dtype=np.uint8)
+    examples = save_examples(paths.examples, pictures, labels, probabilities)
+    opening = TestOpening("2026-01-03T03:04:05+00:00", "finalists/best/trial-0000.keras")
+    write(paths.study, replace(study, test_openings=(opening,)))
+    found = evaluate(labels, probabilities)
+    write(paths.test, TestRecord(opening.opened, trials[0].trial, opening.model, False, found, examples))
