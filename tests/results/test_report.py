@@ -81,14 +81,14 @@ def test_every_figure_is_on_the_page_of_a_study_of_some_size(tmp_path: Path) -> 
 def test_the_test_split_is_the_answer_where_it_was_opened(tmp_path: Path) -> None:
     trials = many_trials(12)
     paths = write_run(tmp_path / "run", trials, class_names=("cat", "<i>dog", "cow"))
-    decide(paths, [trials[3], trials[1]])
+    decide(paths, [trials[1], trials[3]])
     text = text_of(page_of(paths))
     test = read_test(paths)
     assert test is not None
     accuracy, (low, high) = test.evaluation.accuracy, test.evaluation.interval
     parts = [
         f"Test accuracy {100 * accuracy:.2f} % 95 % interval {100 * low:.2f} % to {100 * high:.2f} %, 60 images",
-        "Trial 3",
+        "Trial 1",
         "Finalists",
         "Trial 1 wins",
         "Test split",
@@ -117,7 +117,7 @@ def test_a_second_opening_is_told(tmp_path: Path) -> None:
 def test_the_text_says_the_same_as_the_page_and_escapes_too(tmp_path: Path) -> None:
     trials = many_trials(12)
     paths = write_run(tmp_path / "run", trials, class_names=("cat", "<b>d|og</b>"))
-    decide(paths, [trials[3], trials[1]])
+    decide(paths, [trials[1], trials[3]])
     write_report(paths)
     text = paths.report_text.read_text(encoding="utf-8")
     assert "<b>" not in text
