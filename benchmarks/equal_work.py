@@ -76,7 +76,7 @@ def ours(space: str, images: str, file: str, store: str, weights: str | None) ->
     ready.write_text(json.dumps(complete_configurations(space, given)))
     config = StudyConfig(
         space=space, data=images, configs=ready, trials=len(given), max_epochs=EPOCHS, scheduler="none",
-        storage=folder, name="equal", feature_store=Path(store), **finetune,
+        storage=folder, name="equal", feature_store=Path(store), finalists=0, **finetune,
     )  # fmt: skip
     trials = read_trials(run_study(config))
     assert [len(trial.epochs) for trial in trials] == [EPOCHS] * len(given)

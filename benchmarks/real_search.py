@@ -71,7 +71,7 @@ def search(side: str, images: str, weights: str, seed: str, budget: str) -> None
         tuner.search.Proposer = LikeOptunaSearch  # type: ignore[attr-defined]
     storage = Path(tempfile.mkdtemp())
     config = StudyConfig(
-        space="finetune", data=images, weights=weights, backbones=("mobilenet",), fix={"image_size": 64},
+        space="finetune", data=images, weights=weights, backbones=("mobilenet",), fix={"image_size": 64}, finalists=0,
         trials=10 * TRIALS if float(budget) else TRIALS, time_budget=float(budget) or None, max_epochs=EPOCHS,
         seed=int(seed), storage=storage, name="search", feature_store=storage / "store",
     )  # fmt: skip

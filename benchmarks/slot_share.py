@@ -88,7 +88,7 @@ def search(images: str) -> None:
     os.environ["SLOT_SHARE_FILE"] = str(storage / "steps")
     config = StudyConfig(
         space="benchmarks.slot_share:Timed", data=images, fix=FIX, trials=TRIALS, max_epochs=EPOCHS, scheduler="none",
-        storage=storage, name="share", dashboard=False,
+        storage=storage, name="share", dashboard=False, finalists=0,
     )  # fmt: skip
     paths = run_study(config)
     trials = read_trials(paths)

@@ -51,7 +51,7 @@ def ours(images: str, weights: str, trials: str, seed: str) -> None:
     config = StudyConfig(
         space="finetune", data=images, weights=weights, backbones=("mobilenet",), fix=fix | fixed | {"image_size": 96},
         trials=int(trials), max_epochs=EPOCHS, reduction_factor=4, seed=int(seed), storage=storage, name="search",
-        feature_store=storage / "store",
+        feature_store=storage / "store", finalists=0,
     )  # fmt: skip
     paths = run_study(config)
     start = paths.study.stat().st_mtime  # written when the study's clock starts

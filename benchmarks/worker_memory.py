@@ -44,7 +44,7 @@ def search() -> None:
     os.environ["WORKER_MEMORY_FILE"] = str(storage / "megabytes")
     run_study(StudyConfig(
         space="benchmarks.worker_memory:Weighed", data="digits", trials=TRIALS, max_epochs=EPOCHS, concurrency=1,
-        storage=storage, name="memory", dashboard=False,
+        storage=storage, name="memory", dashboard=False, finalists=0,
     ))  # fmt: skip
     lines = [json.loads(line) for line in (storage / "megabytes").read_text().splitlines()]
     workers = {worker for worker, _ in lines}
