@@ -47,8 +47,8 @@ def ours(report: bool) -> None:
 
     if not report:
         results.report.write_report = lambda paths: None
-    config = StudyConfig(space="benchmarks.warm_workers:Idle", data="digits", trials=TRIALS, max_epochs=REPORTS, finalists=0,
-                         scheduler="none", storage=Path(tempfile.mkdtemp()), name="bench")  # fmt: skip
+    config = StudyConfig(space="benchmarks.warm_workers:Idle", data="digits", trials=TRIALS, max_epochs=REPORTS,
+                         finalists=0, scheduler="none", storage=Path(tempfile.mkdtemp()), name="bench")  # fmt: skip
     assert [len(trial.epochs) for trial in read_trials(run_study(config))] == [REPORTS] * TRIALS
 
 

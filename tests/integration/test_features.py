@@ -20,7 +20,8 @@ def begin(folder: Path, name: str, store: Path) -> subprocess.Popen[str]:
     (folder / "heads.json").write_text(json.dumps(heads))
     command = [sys.executable, str(ROOT / "scripts" / "search.py"), "--data", "digits", "--backbones", "cifar_cnn",
                "--trials", "2", "--max-epochs", "2", "--scheduler", "none", "--configs", "heads.json", "--name", name,
-               "--precision", "float32", "--finalists", "0", "--feature-store", str(store), "--no-dashboard"]  # fmt: skip
+               "--precision", "float32", "--feature-store", str(store), "--no-dashboard",
+               "--finalists", "0"]  # fmt: skip
     return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
