@@ -78,6 +78,8 @@ def lead(finalists: Sequence[Finalist]) -> Lead | None:
     samples = [finalist.accuracies for finalist in finalists if len(finalist.runs) > 1]
     if len(samples) < 2 or any(len(finalist.runs) < 2 for finalist in finalists[:2]):
         return None
+    if all(len(set(sample)) == 1 for sample in samples):  # whoever has no spread at all says nothing of noise
+        return None
     from scipy.stats import tukey_hsd  # here, because it takes a second to import
 
     interval = tukey_hsd(*samples).confidence_interval(CONFIDENCE)

@@ -22,7 +22,7 @@ def test_best_so_far_follows_time_and_not_trial_numbers() -> None:
 
 def test_every_trial_with_an_epoch_has_a_curve() -> None:
     trials = [a_trial(0, [0.5, 0.8]), a_trial(1, [0.2], TrialState.FAILED, "diverged"), a_trial(2)]
-    [axes] = learning_curves(trials, best=0).axes
+    [axes] = learning_curves(trials, best=0, rungs=()).axes
     drawn = [list(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) > 1 or line.get_marker() == "x"]
     assert drawn == [[0.5, 0.8], [0.2]]
 
@@ -100,5 +100,5 @@ def test_names_are_drawn_as_they_are() -> None:
 
 
 def test_the_same_run_is_drawn_the_same_way() -> None:
-    once, again = (svg(learning_curves(many_trials(), best=1), "curves") for _ in range(2))
+    once, again = (svg(learning_curves(many_trials(), best=1, rungs=(1,)), "curves") for _ in range(2))
     assert once == again

@@ -53,3 +53,7 @@ def test_a_small_lead_is_noise() -> None:
 def test_one_seed_tells_nothing_of_noise() -> None:
     assert lead(ranked(SEARCHED, [*runs(16, 0.9), *runs(32, 0.8, begin=1)])) is None
     assert lead(ranked(SEARCHED, runs(16, 0.9, 0.8))) is None
+
+
+def test_no_spread_at_all_tells_nothing_of_noise() -> None:
+    assert lead(ranked(SEARCHED, [*runs(16, 0.9, 0.9), *runs(32, 0.8, 0.8, begin=2)])) is None

@@ -67,7 +67,7 @@ def test_every_figure_is_on_the_page_of_a_study_of_some_size(tmp_path: Path) -> 
         "Validation accuracy of every epoch over time",
         "Validation accuracy of each trial against its epochs",
         "Loss and accuracy of the winner against its epochs",
-        "Each worker's trials over time",
+        "Trials of each worker over time",
         "Validation accuracy against optimizer",
         "Validation accuracy against learning_rate",
         "Validation accuracy against momentum",
