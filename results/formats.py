@@ -54,23 +54,15 @@ def named(names: Sequence[str]) -> list[Format]:
     return [FORMATS[name] for name in dict.fromkeys(names)]
 
 
-def _copy(model: Path, out: Path, images: np.ndarray) -> None:
-    out.write_bytes(model.read_bytes())
-
-
-def _keras(file: Path) -> Classify:
-    import keras
-
-    model = keras.models.load_model(file, compile=False)
-    return lambda images: np.asarray(model.predict(images, batch_size=32, verbose=0))
-
-
 def in_float32(file: Path) -> keras.Model:
-    """The model, computing in float32 whatever it was trained in: other runtimes know no bfloat16."""
+    """The model, computing in float32 whatever it was trained in: so it answers the same everywhere.
+
+    The file runs no code of its own: Keras's safe mode stays on.
+    """
     import keras
 
     model = keras.models.load_model(file, compile=False)
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
+    if all(layer.dtype_policy.compute_dtype == "float32" for layer in model.layers):
         return model
 
     def same(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -79,6 +71,15 @@ def in_float32(file: Path) -> keras.Model:
     clone = keras.models.clone_model(model, clone_function=same)
     clone.set_weights(model.get_weights())
     return clone
+
+
+def _save_keras(model: Path, out: Path, images: np.ndarray) -> None:
+    in_float32(model).save(out)
+
+
+def _load_keras(file: Path) -> Classify:
+    model = in_float32(file)
+    return lambda images: np.asarray(model.predict(images, batch_size=32, verbose=0))
 
 
 def _saved_model(model: Path, out: Path, images: np.ndarray) -> None:
@@ -93,7 +94,9 @@ def _load_saved_model(folder: Path) -> Classify:
 
 
 def _onnx(model: Path, out: Path, images: np.ndarray) -> None:
-    in_float32(model).export(out, format="onnx", verbose=False)
+    loaded = in_float32(model)
+    loaded(images[:1])  # Keras exports to ONNX only what was called
+    loaded.export(out, format="onnx", verbose=False)
 
 
 def _load_onnx(file: Path) -> Classify:
@@ -142,7 +145,7 @@ def _load_litert(file: Path) -> Classify:
 FORMATS = {
     each.name: each
     for each in (
-        Format("keras", ".keras", _copy, _keras),
+        Format("keras", ".keras", _save_keras, _load_keras),
         Format("savedmodel", "", _saved_model, _load_saved_model, ("tensorflow",)),
         Format("onnx", ".onnx", _onnx, _load_onnx, ("onnx", "tf2onnx", "onnxruntime")),
         Format("litert", ".tflite", _litert, _load_litert, ("ai_edge_litert",)),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-import keras
 import numpy as np
 
+from results.formats import in_float32
 from results.images import SUFFIXES, Undecodable, decode
 from results.labels import labels_path, read_labels
 from search_spaces.errors import UserError
@@ -37,7 +37,7 @@ class Answer:
 
 
 class Predictor:
-    """A model on disk, loaded. The file runs no code of its own: Keras's safe mode stays on.
+    """A model on disk, loaded.
 
     Args:
         model: the .keras file.
@@ -51,7 +51,7 @@ class Predictor:
         if not model.is_file():
             raise UserError(f"{model}: no such file; scripts/export.py writes a model")
         try:
-            self._model = keras.models.load_model(model, compile=False)
+            self._model = in_float32(model)
         except Exception as error:  # Keras raises ValueError, OSError, KeyError and more for a file that is no model
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise UserError(f"{model} is not a model that Keras can load: {reason}") from error
