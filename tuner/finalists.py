@@ -90,8 +90,8 @@ def train_finalists(config: StudyConfig, data: ImageData, settings: TrialSetting
     finals = config.paths.finalists
     if runs:
         finals.root.mkdir(exist_ok=True)
-        print(f"Finalists: the best {config.finalists} trained again on {counted(config.finalist_seeds, 'seed')}",
-              file=terminal, flush=True)  # fmt: skip
+        print(f"Finalists: the best {config.finalists} trained again on {counted(config.finalist_seeds, 'new seed')} "
+              f"({counted(len(runs), 'training')} left)", file=terminal, flush=True)  # fmt: skip
         with Monitor(f"{config.paths.name}, finalists", len(runs), config.max_epochs, terminal) as monitor:
             recorder = Recorder(finals, config.max_epochs, monitor.changed, monitor.say)
             own = dataclasses.replace(settings, best=finals.best, kept=config.finalists * config.finalist_seeds)

@@ -82,8 +82,8 @@ class Recorder(tune.Callback):
         An epoch whose model was kept, but whose report did not arrive any more, is recorded with what was kept of it.
         """
         for kept in BestModels(self._paths.best).ranked():
-            record = self.trials[kept.trial]
-            if kept.epoch == len(record.epochs) + 1:
+            record = self.trials.get(kept.trial)  # what an interrupted run of finalists kept is none of this one's
+            if record is not None and kept.epoch == len(record.epochs) + 1:
                 self._add_epoch(record, kept.result)
         for record in list(self.trials.values()):
             if record.state is TrialState.RUNNING:
