@@ -52,7 +52,7 @@ def draw(
         curves=_element(learning_curves(trials, winner.trial, rungs), "curves"),
         timeline=_element(timeline(trials), "timeline"),
         winner=_element(training_curves(runs), "winner"),
-        calibration=_optional(test and calibration(test.evaluation), "calibration"),
+        calibration=_optional(None if test is None else calibration(test.evaluation), "calibration"),
         hyperparameters={name: _element(panel, f"hyperparameter {name}") for name, panel in panels},
         parallel=_optional(parallel, "parallel"),
         importance=_optional(None if shares is None else importance_bars(shares), "importance"),

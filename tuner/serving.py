@@ -107,6 +107,6 @@ def start(served: Served, host: str, port: int, timeout: float) -> None:
     ray.init(address="local", include_dashboard=False, log_to_driver=True)
     serve.start(http_options={"host": host, "port": port, "request_timeout_s": timeout})
     try:
-        serve.run(Classifier.bind(served))
+        serve.run(Classifier.bind(served))  # type: ignore[attr-defined]  # Ray's decorator is untyped
     except RuntimeError as error:
         raise UserError(f"{served.model} is not served: {error}") from error
