@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from results.candidate import candidate
 from results.finalists import ranked
 from results.paths import RunPaths
 from results.records import TrialState, read_study, read_test, read_trials, write
@@ -47,13 +48,43 @@ def test_the_test_split_is_opened_once_for_the_winner(decided: tuple[RunPaths, s
     assert all((paths.examples / example.file).is_file() for example in test.examples)
 
 
-def test_a_second_opening_has_to_be_asked_for_and_is_written_down(decided: tuple[RunPaths, str]) -> None:
+def test_the_winner_is_what_is_exported_and_its_card_says_what_the_test_split_said(
+    decided: tuple[RunPaths, str], tmp_path: Path
+) -> None:
     paths, _ = decided
+    printed = run("export.py", paths.root, "--out", "pick.keras", cwd=tmp_path)
+    assert "pick.labels.json" in printed
+    test = read_test(paths)
+    assert test is not None
+    card = (tmp_path / "pick.md").read_text()
+    assert f"**Test accuracy {100 * test.evaluation.accuracy:.2f} %**" in card
+    assert "opened once" in card
+    printed = run("export.py", paths.root, "--out", "both.keras", "--ensemble", 2, cwd=tmp_path)
+    assert "The mean of 2 models" in (tmp_path / "both.md").read_text()
+
+
+def test_a_second_opening_has_to_be_asked_for_and_is_written_down(
+    decided: tuple[RunPaths, str], tmp_path: Path
+) -> None:
+    """Here for the winner retrained, whose best epoch no image is left to tell."""
+    whole, _ = decided
+    paths = RunPaths(tmp_path / "pick")
+    shutil.copytree(whole.root, paths.root)
+    options = ["finalists.py", paths.root, "--finalists", 2, "--finalist-seeds", 2]
     with pytest.raises(AssertionError, match="the test split was opened on"):
-        run("finalists.py", paths.root, "--finalists", 2, "--finalist-seeds", 2, cwd=paths.root.parent)
-    run("finalists.py", paths.root, "--finalists", 2, "--finalist-seeds", 2, "--open-test-again", cwd=paths.root.parent)
-    assert len(read_study(paths).test_openings) == 2
+        run(*options, cwd=tmp_path)
+    printed = run(*options, "--retrain", "--open-test-again", cwd=tmp_path)
+    assert "on training and validation images for" in printed
+    test, study = read_test(paths), read_study(paths)
+    assert test is not None
+    assert test.is_retrained
+    assert [opening.opened for opening in study.test_openings][-1] == test.opened
+    assert len(study.test_openings) == 2
     assert len(read_trials(paths.finalists)) == 4, "what was trained is not trained again"
+    (again,) = read_trials(paths.retrained)
+    assert candidate(paths).members[0].file == paths.root / test.model
+    assert candidate(paths).members[0].epoch == len(again.epochs)
+    assert "opened 2 times" in paths.report.read_text()
 
 
 def test_what_was_interrupted_goes_on(decided: tuple[RunPaths, str], tmp_path: Path) -> None:
