@@ -33,8 +33,10 @@ class Sample:
     """Images of a study, uint8 (n, side, side, 3): what formats are compared on, and what int8 is fitted to."""
 
     images: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
+    """None: the study's images are gone, and `images` are random pixels."""
     training_images: np.ndarray
+    """Empty when they are gone."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Exported:
     """Milliseconds for one image alone, here: the median of several."""
     difference: float
     """The largest of a probability from the original's."""
-    accuracy: float
-    """On the images that were compared."""
+    accuracy: float | None
+    """On the images that were compared; None on random pixels."""
 
 
 def export_model(
@@ -65,7 +67,7 @@ def export_model(
         UserError: a path cannot be written, or a format's predictions differ; the formats before it are there then.
     """
     study = read_study(paths)
-    images, labels = sample.images[:COMPARED], sample.labels[:COMPARED]
+    images = sample.images[:COMPARED]
     written = []
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +78,7 @@ def export_model(
                 temporary = path.with_name(f".{os.getpid()}-{path.name}")
                 try:
                     one.write(model, temporary, sample.training_images)
-                    written.append(_compared(one, temporary, path, images, labels, expected))
+                    written.append(_compared(one, temporary, path, images, sample.labels, expected))
                     _replace(temporary, path)
                 finally:
                     _remove(temporary)
@@ -102,7 +104,7 @@ def _one_file(chosen: Candidate) -> Iterator[Path]:
 
 
 def _compared(
-    one: Format, written: Path, path: Path, images: np.ndarray, labels: np.ndarray, expected: np.ndarray
+    one: Format, written: Path, path: Path, images: np.ndarray, labels: np.ndarray | None, expected: np.ndarray
 ) -> Exported:
     classify = one.load(written)
     found = classify(images)
@@ -112,7 +114,7 @@ def _compared(
             f"--formats {one.name}: its probabilities differ from the model's by up to {difference:.2g} on "
             f"{len(images)} images, more than {one.tolerance:g}; it is not written. Leave that format out"
         )
-    accuracy = float((found.argmax(axis=1) == labels).mean())
+    accuracy = None if labels is None else float((found.argmax(axis=1) == labels[: len(images)]).mean())
     return Exported(one.name, path, _size(written), _latency(classify, images[:1]), difference, accuracy)
 
 

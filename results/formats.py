@@ -115,6 +115,9 @@ def _litert_int8(model: Path, out: Path, images: np.ndarray) -> None:
     """Weights and activations in int8, from the ranges that training images cause; pixels and probabilities stay."""
     import tensorflow as tf
 
+    if not len(images):
+        raise UserError("--formats litert-int8: needs training images, and those of the study are gone; leave it out")
+
     def representative() -> Iterator[list[np.ndarray]]:
         for image in images[:: max(1, len(images) // REPRESENTATIVE)][:REPRESENTATIVE]:
             yield [image[np.newaxis].astype(np.float32)]

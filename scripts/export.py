@@ -44,7 +44,7 @@ def main(
                 f"{one.size / 1e6:.2f}",
                 f"{one.latency:.1f}",
                 f"{one.difference:.1g}",
-                f"{one.accuracy:.2%}",
+                "" if one.accuracy is None else f"{one.accuracy:.2%}",
             )
         Console(highlight=False, markup=False, emoji=False).print(table)
         print(f"labels  {labels_path(out)}\ncard    {card_path(out)}")

@@ -9,21 +9,21 @@ from results.records import read_study, read_test
 from search_spaces.errors import UserError
 from tuner.trial.datasets import load
 
+NOISE = 32
+"""Random images, where there are none."""
+
 
 def sample(paths: RunPaths) -> Sample:
-    """Its validation and training images; the few that it keeps of its test split where the source is gone.
-
-    Raises:
-        UserError: neither is there.
-    """
+    """Its validation and training images; where they are gone, those that it keeps of its test split, or random ones."""
     study, test = read_study(paths), read_test(paths)
+    side = study.data.image_size
     try:
-        data = load(study.data.source, study.data.image_size, study.options["seed"])
+        data = load(study.data.source, side, study.options["seed"])
         return Sample(data.validation_images, data.validation_labels, data.train_images)
     except UserError:
-        if test is None or not test.examples:
-            raise
-    side = study.data.image_size
-    pictures = [Image.open(paths.examples / example.file).resize((side, side)) for example in test.examples]
-    images = np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])
-    return Sample(images, np.array([example.label for example in test.examples]), images)
+        gone = np.empty((0, side, side, 3), np.uint8)
+    if test is not None and test.examples:
+        pictures = [Image.open(paths.examples / example.file).resize((side, side)) for example in test.examples]
+        images = np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])
+        return Sample(images, np.array([example.label for example in test.examples]), gone)
+    return Sample(np.random.default_rng(0).integers(0, 256, (NOISE, side, side, 3), np.uint8), None, gone)

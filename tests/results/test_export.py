@@ -18,6 +18,7 @@ from results.predictor import Predictor
 from results.records import read_study, write
 from search_spaces.errors import UserError
 from tests.results.written_run import a_trial, write_run
+from tuner.sample import sample
 
 CLASSES = ("a cat", "<b>dog</b>", "c|d")
 RNG = np.random.default_rng(0)
@@ -112,6 +113,18 @@ def test_a_format_is_written_again_in_place(tmp_path: Path) -> None:
     for _ in range(2):
         export_model(paths, candidate(paths), tmp_path / "out.keras", named(["savedmodel", "keras"]), IMAGES)
     assert (tmp_path / "out" / "saved_model.pb").is_file()
+
+
+def test_a_run_whose_images_are_gone_is_exported_all_the_same(tmp_path: Path) -> None:
+    paths, out = a_run(tmp_path / "run"), tmp_path / "out.keras"
+    found = sample(paths)  # its data are a folder `pets` that is not there
+    (written,) = export_model(paths, candidate(paths), out, named(["keras"]), found)
+    assert written.accuracy is None
+    assert "compared with the original on random pixels" in card_path(out).read_text()
+    with pytest.raises(
+        UserError, match="--formats litert-int8: needs training images, and those of the study are gone"
+    ):
+        export_model(paths, candidate(paths), out, named(["litert-int8"]), found)
 
 
 def test_an_unknown_format_is_refused() -> None:
