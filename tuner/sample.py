@@ -14,7 +14,7 @@ NOISE = 32
 
 
 def sample(paths: RunPaths) -> Sample:
-    """Its validation and training images; where they are gone, those that it keeps of its test split, or random ones."""
+    """Its validation and training images; where they are gone, those kept of its test split, or random ones."""
     study, test = read_study(paths), read_test(paths)
     side = study.data.image_size
     try:
