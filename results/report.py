@@ -12,6 +12,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from results.description import in_words
 from results.drawings import draw
 from results.evaluation_figures import confusion_rows
 from results.finalists import Finalist, outcome, ranked
@@ -109,6 +110,7 @@ def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
         "study": study,
         "started": f"{datetime.fromisoformat(study.started):%Y-%m-%d %H:%M %Z}",
         "winner": winner,
+        "in_words": in_words(winner.configuration) if winner else "",
         "trials": trials,
         "finalists": finalists,
         "sentences": outcome(finalists, test),

@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from results.description import BACKBONE, THAWED
 from results.figures import COLOURS, STYLE, accuracy_axis, colour
 
-BACKBONE, THAWED = "backbone", "unfrozen_layers"
-"""As `search_spaces.finetune` names them."""
 MEASURES = {"parameters": "parameters", "latency_ms": "milliseconds for an image"}
 COLUMNS = 3
 """Backbones side by side."""
