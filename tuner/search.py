@@ -52,7 +52,9 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     resources = _shared_out(config, config.gpus_per_trial)
     hyperparameters = fixed(preparation.hyperparameters, config.fix)
     first = first_configurations(config, hyperparameters, terminal)
-    proposer = Proposer(hyperparameters, rungs(config), config.seed)
+    limits = {"parameters": config.max_parameters, "latency": config.max_latency}
+    given = {name: float(limit) for name, limit in limits.items() if limit is not None}
+    proposer = Proposer(hyperparameters, rungs(config), config.seed, given)
     warm_start(config, hyperparameters, data.record(), proposer, terminal)
     precision = _precision(config, preparation, resources)
     if resources.gpus and config.gpus_per_trial is None:
