@@ -52,9 +52,8 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     resources = _shared_out(config, config.gpus_per_trial)
     hyperparameters = fixed(preparation.hyperparameters, config.fix)
     first = first_configurations(config, hyperparameters, terminal)
-    limits = {"parameters": config.max_parameters, "latency": config.max_latency}
-    given = {name: float(limit) for name, limit in limits.items() if limit is not None}
-    proposer = Proposer(hyperparameters, rungs(config), config.seed, given)
+    limits = Limits(config.max_parameters, config.max_latency)
+    proposer = Proposer(hyperparameters, rungs(config), config.seed, limits.given())
     warm_start(config, hyperparameters, data.record(), proposer, terminal)
     precision = _precision(config, preparation, resources)
     if resources.gpus and config.gpus_per_trial is None:
@@ -74,7 +73,7 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     )
     settings = TrialSettings(
         preparation.spec, config.seed, config.max_epochs, dtype_policy(precision), resources, config.paths.best,
-        config.feature_store, config.feature_store_gb, config.views, Limits(config.max_parameters, config.max_latency),
+        config.feature_store, config.feature_store_gb, config.views, limits,
     )  # fmt: skip
     began = time.monotonic()
     _run_trials(config, searcher, tune.with_parameters(WarmTrial, settings=settings, data=data), settings, terminal)

@@ -5,10 +5,7 @@ from collections.abc import Callable, Sequence
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
-from tuner.proposal.log_linear import LogLinear
-
-ENOUGH = 5
-"""Trials before anything is predicted; until then the fastest one speaks for all."""
+from tuner.proposal.log_linear import ENOUGH, LogLinear
 
 
 class Deadline:
@@ -50,7 +47,7 @@ class Deadline:
         self._seconds.observe(configuration, seconds)
 
     def allows(self, configuration: Configuration) -> bool:
-        """Whether there is time for it, or too little is known to say."""
+        """Whether there is time for it; until enough trials are known the fastest one speaks for all."""
         if self._end is None:
             return True
         left = self._end - self._clock()

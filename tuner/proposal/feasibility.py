@@ -5,10 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
-from tuner.proposal.log_linear import LogLinear
-
-ENOUGH = 5
-"""Models that were built before anything is guessed."""
+from tuner.proposal.log_linear import ENOUGH, LogLinear
 
 
 class Feasibility:

@@ -7,6 +7,8 @@ import numpy as np
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Choices, Hyperparameter
 
+ENOUGH = 5
+"""Configurations to know before a guess is believed."""
 LATEST = 200
 """Configurations that a guess is made from."""
 RIDGE = 0.1

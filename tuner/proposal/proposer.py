@@ -131,11 +131,15 @@ class Proposer:
 
     def _drawn(self, rng: random.Random) -> Configuration:
         """At random, within the study's limits as far as that can be guessed."""
-        found = at_random(self._space, rng)
-        for _ in range(DRAWS - 1):
-            if not self._feasibility.excess(found):
+        found: Configuration = {}
+        least = math.inf
+        for _ in range(DRAWS):
+            drawn = at_random(self._space, rng)
+            excess = self._feasibility.excess(drawn)
+            if excess < least:
+                found, least = drawn, excess
+            if not excess:
                 break
-            found = min(found, at_random(self._space, rng), key=self._feasibility.excess)
         return found
 
     def _promising(

@@ -61,7 +61,7 @@ ONE: Configuration = {"net": "small", "thawed": 1, "rate": 1e-2}
 
 
 def test_the_first_trials_are_begun_whatever_they_take() -> None:
-    assert Deadline(SPACE, 1, 1.0, 1).allows(ONE)
+    assert Deadline(SPACE, 1, 0.001, 1, clock=lambda: 0.0).allows(ONE)
 
 
 def test_until_much_is_known_the_fastest_speaks_for_all() -> None:

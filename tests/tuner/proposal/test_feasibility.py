@@ -6,7 +6,8 @@ import pytest
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Choices, Condition, Hyperparameter, Range
-from tuner.proposal.feasibility import ENOUGH, Feasibility
+from tuner.proposal.feasibility import Feasibility
+from tuner.proposal.log_linear import ENOUGH
 from tuner.proposal.proposer import Proposer
 
 SPACE = (
