@@ -16,6 +16,7 @@ from results.paths import CACHE, RunPaths
 from results.records import StudyRecord
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Value
+from tuner.trial.limits import Limits
 
 SCHEDULERS = ("asha", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -138,6 +139,10 @@ class StudyConfig:
         """The options of a run that is there, wherever it lies now, but for those that are `changed`."""
         place = {"name": paths.name, "storage": paths.root.parent, "data": study.data.source}
         return TypeAdapter(cls).validate_python({**study.options, **place, **changed})
+
+    def limits(self) -> Limits:
+        """What the models may cost."""
+        return Limits(self.max_parameters, self.max_latency)
 
     def options(self) -> dict[str, Any]:
         """The options as JSON values, for the study's record."""

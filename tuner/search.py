@@ -44,7 +44,7 @@ def search(config: StudyConfig, data: ImageData, preparation: Preparation, termi
     """
     hyperparameters = fixed(preparation.hyperparameters, config.fix)
     first = first_configurations(config, hyperparameters, terminal)
-    proposer = Proposer(hyperparameters, rungs(config), config.seed)
+    proposer = Proposer(hyperparameters, rungs(config), config.seed, config.limits().given())
     warm_start(config, hyperparameters, data.record(), proposer, terminal)
     settings = trial_settings(config, preparation, hyperparameters, data, terminal)
     write(config.paths.study, _record(config, data, preparation, settings))

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,13 +78,23 @@ class StudySearcher(Searcher):
             attempt, alone = begun, {}
         elif self._running:
             return None
-        elif self._again:
-            attempt, alone = self._again.pop(0), {"alone": True}
+        elif (waiting := self._waiting()) is not None:
+            attempt, alone = waiting, {"alone": True}
             self._proposer.begin_again(attempt.trial.number)
         else:
             return Searcher.FINISHED  # type: ignore[return-value]  # as Ray documents it
         self._running[trial_id] = attempt
         return {"trial": attempt.trial.number, "configuration": attempt.configuration} | alone
+
+    def _waiting(self) -> "_Attempt | None":
+        """The next trial that is to run once more; those for which the time is too short have failed."""
+        while self._again:
+            attempt = self._again.pop(0)
+            if self._deadline.allows(attempt.configuration):
+                return attempt
+            self._tell(attempt, attempt.failure, is_done=False)
+            self._proposer.end(attempt.trial.number, has_failed=True)
+        return None
 
     def _begin(self) -> "_Attempt | None":
         """The study's next trial, with its configuration; None when there is nothing left to try."""
@@ -122,9 +132,14 @@ class StudySearcher(Searcher):
             return
         attempt, epoch, accuracy = self._running[trial_id], result["epoch"], result["val_accuracy"]
         if epoch in attempt.accuracies:
+            if result.get("ended"):
+                self._deadline.observe(attempt.configuration, epoch, result["time_total_s"], has_ended=True)
             return
+        if not attempt.accuracies:
+            self._proposer.measure(attempt.configuration, result)
         attempt.accuracies[epoch] = accuracy
-        attempt.trial.report(accuracy, step=epoch)
+        if epoch not in attempt.reported:  # Optuna keeps what the first try reported of an epoch
+            attempt.trial.report(accuracy, step=epoch)
         self._proposer.report(attempt.trial.number, epoch, accuracy)
         self._deadline.observe(attempt.configuration, epoch, result["time_total_s"])
 
@@ -136,9 +151,12 @@ class StudySearcher(Searcher):
             self.on_trial_result(trial_id, result)  # a trial's last result comes to this call alone
         attempt = self._running.pop(trial_id)
         if result.get("again"):
-            self._again.append(_Attempt(attempt.trial, attempt.configuration, failure=result["failure"]))
+            reported = attempt.reported | attempt.accuracies.keys()
+            self._again.append(_Attempt(attempt.trial, attempt.configuration, result["failure"], reported))
             return
         infeasible = result.get("infeasible")
+        if infeasible is not None:
+            self._proposer.measure(attempt.configuration, result)
         self._count(infeasible, result.get("value", math.nan))
         reason = WORKER_FAILED if error else result.get("failure", infeasible)
         is_done = bool(result.get("ended")) or max(attempt.accuracies, default=0) >= self._max_epochs
@@ -162,11 +180,7 @@ class StudySearcher(Searcher):
         self._to_suggest += 1
         self._infeasible.append((infeasible, value))
         if len(self._infeasible) >= MOST_INFEASIBLE:
-            least = min(value for rule, value in self._infeasible if rule == infeasible)
-            self.ended_early = (
-                f"the models of {len(self._infeasible)} configurations in a row had {infeasible}, "
-                f"{round(least, 3):,} or more: raise the limit, or fix what makes models large (--fix)"
-            )
+            self.ended_early = _beyond(self._infeasible)
 
     def close(self) -> None:
         """Tell Optuna of trials that were cut off when the study ended, so that none stays RUNNING."""
@@ -180,12 +194,26 @@ class StudySearcher(Searcher):
         Path(checkpoint_path).write_text(json.dumps(numbers), encoding="utf-8")
 
 
+def _beyond(infeasible: Sequence[tuple[str, float]]) -> str:
+    """Which limits they were beyond, and by how much at the least."""
+    least: dict[str, float] = {}
+    for rule, had in infeasible:
+        least[rule] = min(had, least.get(rule, math.inf))
+    each = " or ".join(f"{rule}, {round(had, 3):,} or more" for rule, had in least.items())
+    return (
+        f"the models of {len(infeasible)} configurations in a row had {each}: raise the limit, or fix what makes "
+        "models large (--fix)"
+    )
+
+
 @dataclass
 class _Attempt:
     """A trial that runs, or that waits to run once more."""
 
     trial: optuna.Trial
     configuration: Configuration
-    accuracies: dict[int, float] = field(default_factory=dict)
     failure: str | None = None
     """Why it has to run once more."""
+    reported: Set[int] = frozenset()
+    """Epochs of which Optuna was told when it ran before."""
+    accuracies: dict[int, float] = field(default_factory=dict)

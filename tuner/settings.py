@@ -14,7 +14,6 @@ from tuner.packing import TRIED, configurations, measure, slots
 from tuner.preparation import Preparation
 from tuner.trainable import TrialSettings
 from tuner.trial.datasets import ImageData
-from tuner.trial.limits import Limits
 from tuner.trial.precision import dtype_policy, measured_here
 from tuner.trial.resources import TrialResources, share_out
 
@@ -34,7 +33,7 @@ def trial_settings(
     print(f"{counted(resources.concurrency, 'trial')} at a time, in {precision}", file=terminal, flush=True)
     return TrialSettings(
         preparation.spec, config.seed, config.max_epochs, precision, resources, config.paths.best,
-        config.feature_store, config.feature_store_gb, config.views, Limits(config.max_parameters, config.max_latency),
+        config.feature_store, config.feature_store_gb, config.views, config.limits(),
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What earlier runs found, for a study to begin with."""
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import TextIO
@@ -39,8 +40,8 @@ def warm_start(
                 "their accuracies say nothing here; leave the run out"
             )
         ended = [trial for trial in trials if trial.state in ENDED]
-        usable = [trial for trial in ended if _is_of(space, trial)]
-        to_the_end = int(study.options["max_epochs"]) >= config.max_epochs
+        usable = [known for trial in ended if (known := _of(space, trial)) is not None]
+        to_the_end = study.options["max_epochs"] >= config.max_epochs
         for trial, number in zip(usable, numbers, strict=False):
             _tell(proposer, number, trial, to_the_end)
         line = _line(paths, study, data, len(usable), len(ended) - len(usable), len(trials) - len(ended))
@@ -57,11 +58,14 @@ def _tell(proposer: Proposer, number: int, trial: TrialRecord, to_the_end: bool)
     proposer.end(number, is_done=trial.state is TrialState.DONE and to_the_end, has_failed=is_its_fault)
 
 
-def _is_of(space: Sequence[Hyperparameter], trial: TrialRecord) -> bool:
+def _of(space: Sequence[Hyperparameter], trial: TrialRecord) -> TrialRecord | None:
+    """With its configuration as this space writes it, by which it is known again; None if it is not of this space."""
     try:
-        return complete(space, trial.configuration).keys() == trial.configuration.keys()
-    except UserError:
-        return False
+        configuration = complete(space, trial.configuration)
+    except (UserError, OverflowError):
+        return None
+    is_whole = configuration.keys() == trial.configuration.keys()
+    return dataclasses.replace(trial, configuration=configuration) if is_whole else None
 
 
 def _line(paths: RunPaths, study: StudyRecord, data: DataRecord, usable: int, strange: int, unfinished: int) -> str:

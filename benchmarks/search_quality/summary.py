@@ -35,6 +35,7 @@ class Results:
 
     def __init__(self, studies: Sequence[Study]) -> None:
         self.tasks: dict[str, list[Study]] = {}
+        studies = list({(study["task"], study["seed"]): study for study in studies}.values())  # one that ran twice
         for study in sorted(studies, key=lambda study: (study["task"] == NB301, study["task"], study["seed"])):
             self.tasks.setdefault(study["task"], []).append(study)
         seeds = max(map(len, self.tasks.values()))

@@ -108,6 +108,10 @@ def _scheduler(
     return create
 
 
+PASHA_PERIOD = 20
+"""PASHA estimates its noise at each report, from all pairs of trials, which takes hours a study: here at one in 20."""
+
+
 def _pasha(curves: Curves, seed: int, grace_epochs: int, workers: int) -> SyneMethod:
     method = _scheduler(baselines.PASHA)(curves, seed, grace_epochs, workers)
     (system,) = method.scheduler.terminator._rung_systems
@@ -115,9 +119,6 @@ def _pasha(curves: Curves, seed: int, grace_epochs: int, workers: int) -> SyneMe
     system._update_epsilon = lambda: None if next(reports) % PASHA_PERIOD else fit()
     return method
 
-
-PASHA_PERIOD = 20
-"""PASHA estimates its noise at each report, from all pairs of trials, which takes hours a study: here at one in 20."""
 
 # As they are they fit their Gaussian process anew for each proposal, which takes minutes a study.
 SPARING = {"opt_skip_init_length": 20, "opt_skip_period": 20, "opt_nstarts": 1}

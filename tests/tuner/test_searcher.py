@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,16 @@ def test_a_good_trial_that_ends_late_does_not_undo_the_end(study: optuna.Study) 
     assert one.suggest("more") == Searcher.FINISHED
 
 
+def test_each_limit_is_named_when_nothing_is_feasible(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=1, trials=5)
+    slow = infeasible() | {"infeasible": "more than --max-latency 5 ms", "value": 5.1}
+    for number in range(MOST_INFEASIBLE):
+        one.suggest(str(number))
+        one.on_trial_complete(str(number), slow if number == MOST_INFEASIBLE - 1 else infeasible())
+    assert one.ended_early is not None
+    assert "--max-parameters 100, 250 or more or more than --max-latency 5 ms, 5.1 or more: raise" in one.ended_early
+
+
 def test_a_configuration_that_is_known_is_not_tried_again(study: optuna.Study) -> None:
     one = searcher(study, concurrency=9, first=[{"x": 1}, {"x": 1}, {"x": 2}])
     one._proposer.begin(-1, {"x": 2})
@@ -227,6 +238,33 @@ def test_a_trial_that_ran_out_of_memory_is_tried_again_alone_at_the_end(study: o
     assert study.trials[0].value == 0.9
     assert "failure" not in study.trials[0].user_attrs
     assert one.suggest("g") == Searcher.FINISHED
+
+
+def test_a_second_try_reports_only_epochs_that_optuna_does_not_know(study: optuna.Study) -> None:
+    one = searcher(study, trials=1)
+    one.suggest("a")
+    one.on_trial_result("a", result(1, 0.5))
+    one.on_trial_complete("a", {"failure": "out of memory: no room", "val_accuracy": math.nan, "again": True})
+    one.suggest("b")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for epoch, accuracy in ((1, 0.3), (2, 0.4)):
+            one.on_trial_result("b", result(epoch, accuracy))
+        one.on_trial_complete("b", result(3, 0.45))
+    assert study.trials[0].value == 0.45
+
+
+def test_a_second_try_for_which_there_is_no_time_is_not_begun(study: optuna.Study) -> None:
+    now = [0.0]
+    one = searcher(study, trials=2, seconds=100, clock=lambda: now[0])
+    one.suggest("a")
+    one.suggest("b")
+    one.on_trial_complete("a", {"failure": "out of memory: no room", "val_accuracy": math.nan, "again": True})
+    one.on_trial_complete("b", result(3, 0.5) | {"time_total_s": 30.0})
+    now[0] = 101
+    assert one.suggest("c") == Searcher.FINISHED
+    assert study.trials[0].state is TrialState.FAIL
+    assert study.trials[0].user_attrs["failure"] == "out of memory: no room"
 
 
 def test_a_study_that_ends_before_the_second_try_leaves_none_running(study: optuna.Study) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,36 @@ def test_a_run_from_which_nothing_is_learned_is_named(tmp_path: Path) -> None:
         "Warm start: nothing is learned from one: it has no trial that can be used; "
         "6 of another space or outside this one's ranges; 2 infeasible or not ended\n"
     )
+
+
+@pytest.mark.parametrize("epochs", [None, "20", 2.5])
+def test_a_run_whose_record_lacks_its_epochs_is_refused(tmp_path: Path, epochs: object) -> None:
+    paths = written(tmp_path)
+    study = read_study(paths)
+    write(paths.study, dataclasses.replace(study, options={**study.options, "max_epochs": epochs}))
+    with pytest.raises(UserError, match=r"--warm-start one: .*max_epochs .* whole number; leave that run out"):
+        start(tmp_path, warm_start=("one",))
+
+
+@pytest.mark.parametrize("accuracy", ["Infinity", "NaN"])
+def test_an_accuracy_that_is_no_number_is_refused(tmp_path: Path, accuracy: str) -> None:
+    record = written(tmp_path).trial_record(0)
+    text = record.read_text()
+    found = re.sub(r'"val_accuracy": [0-9.]+', f'"val_accuracy": {accuracy}', text, count=1)
+    assert found != text
+    record.write_text(found)
+    with pytest.raises(UserError, match="--warm-start one: .*leave that run out"):
+        start(tmp_path, warm_start=("one",))
+
+
+def test_a_number_too_large_for_any_range_is_of_another_space(tmp_path: Path) -> None:
+    record = written(tmp_path).trial_record(0)
+    text = record.read_text()
+    found = re.sub(r'"learning_rate": [0-9.e-]+', '"learning_rate": 1' + "0" * 400, text, count=1)
+    assert found != text
+    record.write_text(found)
+    _, said = start(tmp_path, warm_start=("one",))
+    assert "of another space or outside this one's ranges" in said
 
 
 def test_a_run_that_is_not_there_is_looked_for_by_name_and_as_a_folder(tmp_path: Path) -> None:

@@ -12,10 +12,15 @@ MOST = 10_000
 
 def every_configuration(space: Sequence[Hyperparameter]) -> list[Configuration] | None:
     """Each of them; None where there are more than `MOST`."""
-    if any(one.drawn and _values(one.allowed) is None for one in space):
+    try:
+        found = list(itertools.islice(_from(space, {}), MOST + 1))
+    except _Infinite:
         return None
-    found = list(itertools.islice(_from(space, {}), MOST + 1))
     return found if len(found) <= MOST else None
+
+
+class _Infinite(Exception):
+    """A continuous hyperparameter is active in some branch."""
 
 
 def _from(space: Sequence[Hyperparameter], begun: Configuration) -> Iterator[Configuration]:
@@ -26,13 +31,18 @@ def _from(space: Sequence[Hyperparameter], begun: Configuration) -> Iterator[Con
     if not one.is_active(begun):
         yield from _from(rest, begun)
         return
-    for value in (_values(one.allowed) or ()) if one.drawn else (one.default,):
+    values = _values(one.allowed) if one.drawn else (one.default,)
+    if values is None:
+        raise _Infinite
+    for value in values:
         yield from _from(rest, begun | {one.name: value})
 
 
 def _values(allowed: Choices | Range) -> Sequence[Value] | None:
     if isinstance(allowed, Choices):
         return allowed.values
+    if allowed.low == allowed.high:
+        return (allowed.at(0.0),)
     step = allowed.step or (1 if allowed.whole else None)
     if step is None:
         return None

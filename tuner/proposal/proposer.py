@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
 from tuner.proposal.enumeration import every_configuration
 from tuner.proposal.failures import FAILED
+from tuner.proposal.feasibility import Feasibility
 from tuner.proposal.neighbours import at_random, neighbour
 from tuner.proposal.rung_chain import ENOUGH, RungChain
 from tuner.proposal.rung_view import RungView
@@ -22,6 +23,8 @@ TRIES = 50
 """Proposals that are made until one is new and welcome; then a small finite space is looked through."""
 CANDIDATES = 32
 """Neighbours that are compared at a time."""
+DRAWS = 32
+"""Random draws at most until one is guessed to be within the study's limits; then the nearest to them is taken."""
 HOPS = 4
 """Rounds: after the first one it is the best candidate's own neighbours that are compared with it."""
 
@@ -31,14 +34,28 @@ class Proposer:
 
     No way to propose is best on all problems, so several do, in turns drawn by lot (`MINDS`): of many neighbours of the
     best, the one that Gaussian processes on all rungs expect most of; any neighbour of one of the best; TPE on the
-    scores at the highest rung that has `ENOUGH` of them; a draw at random. The same trials and the same number give the
-    same proposal. Measured in benchmarks/search_quality, docs/searcher.md.
+    scores at the highest rung that has `ENOUGH` of them; a draw at random. The same trials and proposals before
+    give the same proposal. Measured in benchmarks/search_quality, docs/searcher.md.
     """
 
-    def __init__(self, space: Sequence[Hyperparameter], rungs: Sequence[int], seed: int) -> None:
-        """`rungs`: epochs at which trials are compared, the last one included."""
+    def __init__(
+        self,
+        space: Sequence[Hyperparameter],
+        rungs: Sequence[int],
+        seed: int,
+        limits: Mapping[str, float] | None = None,
+    ) -> None:
+        """Begin without trials.
+
+        Args:
+            space: whose configurations.
+            rungs: epochs at which trials are compared, the last one included.
+            seed: of all that is drawn.
+            limits: the most that a model may have of some measures (see `Feasibility`).
+        """
         self._space = space
         self._seed = seed
+        self._feasibility = Feasibility(space, limits or {})
         self._suggestions = Suggestions(space)
         self._views = {rung: RungView(self._suggestions) for rung in sorted(rungs)}
         self._chain = RungChain(space, rungs)
@@ -73,6 +90,10 @@ class Proposer:
         for rung in [rung for rung in self._open[trial] if rung <= epoch]:
             self._close(trial, rung, self._best[trial])
 
+    def measure(self, configuration: Configuration, measured: Mapping[str, float | None]) -> None:
+        """Its model was built, and has so much of what is limited."""
+        self._feasibility.observe(configuration, measured)
+
     def end(self, trial: int, is_done: bool = False, has_failed: bool = False) -> None:
         """It is over. One that is done (it ended by itself) would not score better later; one that failed, at all."""
         for rung in list(self._open[trial]):
@@ -90,7 +111,7 @@ class Proposer:
 
         rng = random.Random(f"{self._seed} {trial}")
         for turn in range(TRIES):
-            proposed = self._proposed(rng, is_welcome) if turn < TRIES / 2 else at_random(self._space, rng)
+            proposed = self._proposed(rng, is_welcome) if turn < TRIES / 2 else self._drawn(rng)
             if is_new(proposed):
                 return proposed
         left = [one for one in self._every or () if is_new(one)]
@@ -100,13 +121,26 @@ class Proposer:
         (mind,) = rng.choices(list(MINDS), list(MINDS.values()))
         view = next((view for view in reversed(self._views.values()) if view.results >= ENOUGH), None)
         if view is None or mind == "random":
-            return at_random(self._space, rng)
+            return self._drawn(rng)
         if mind == "rung":
             return view.propose(rng.getrandbits(32))
         best = view.best(ELITE)
         if mind == "near":
             return neighbour(self._space, rng.choice(best), rng)
         return self._promising(best, rng, is_welcome)
+
+    def _drawn(self, rng: random.Random) -> Configuration:
+        """At random, within the study's limits as far as that can be guessed."""
+        found: Configuration = {}
+        least = math.inf
+        for _ in range(DRAWS):
+            drawn = at_random(self._space, rng)
+            excess = self._feasibility.excess(drawn)
+            if excess < least:
+                found, least = drawn, excess
+            if not excess:
+                break
+        return found
 
     def _promising(
         self, best: Sequence[Configuration], rng: random.Random, is_welcome: Callable[[Configuration], bool]

@@ -80,8 +80,10 @@ class RungView:
     def _forget(self) -> None:
         """Keep the best, the latest, and some failures."""
         ranked = self._ranked()
-        failures = sorted(number for number, score in self._scores().items() if score < 0)
-        kept = {*ranked[:BEST], *sorted(ranked)[BEST - MOST :], *failures[-len(ranked) :][-MOST:], *self._running}
+        scores = self._scores()  # in the order in which trials began: those of a warm start have falling numbers
+        failures = [number for number, score in scores.items() if score < 0]
+        latest = [number for number, score in scores.items() if score >= 0][BEST - MOST :]
+        kept = {*ranked[:BEST], *latest, *failures[-len(ranked) :][-MOST:], *self._running}
         self._trials = {number: trial for number, trial in self._trials.items() if number in kept}
         self._study, self._storage = _empty()
         self._stored = 0

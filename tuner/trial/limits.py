@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from tuner.trial.errors import Infeasible
 
+UNITS = {"parameters": "", "latency": " ms"}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -14,12 +16,17 @@ class Limits:
     latency: float | None = None
     """Milliseconds."""
 
+    def given(self) -> dict[str, float]:
+        """The limits that there are, by measure."""
+        limits = {"parameters": self.parameters, "latency": self.latency}
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
     def check(self, measured: Mapping[str, float]) -> None:
         """Compare what is known of a model.
 
         Raises:
             Infeasible: a measure is beyond its limit.
         """
-        for name, limit, unit in (("parameters", self.parameters, ""), ("latency", self.latency, " ms")):
-            if limit is not None and measured.get(name, 0) > limit:
-                raise Infeasible(f"more than --max-{name} {limit:,}{unit}", measured[name], dict(measured))
+        for name, limit in self.given().items():
+            if measured.get(name, 0) > limit:
+                raise Infeasible(f"more than --max-{name} {limit:,}{UNITS[name]}", measured[name], dict(measured))

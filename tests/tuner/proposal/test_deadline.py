@@ -57,5 +57,33 @@ def test_without_a_limit_all_is_allowed() -> None:
     assert deadline.allows({"net": "small", "thawed": 1, "rate": 1e-2})
 
 
+ONE: Configuration = {"net": "small", "thawed": 1, "rate": 1e-2}
+
+
 def test_the_first_trials_are_begun_whatever_they_take() -> None:
-    assert Deadline(SPACE, 1, 0.001, 1).allows({"net": "small", "thawed": 1, "rate": 1e-2})
+    assert Deadline(SPACE, 1, 0.001, 1, clock=lambda: 0.0).allows(ONE)
+
+
+def test_until_much_is_known_the_fastest_speaks_for_all() -> None:
+    now = [0.0]
+    deadline = Deadline(SPACE, 1, 100, workers=1, clock=lambda: now[0])
+    for took in (90.0, 24.0, 30.0):  # the first one started the worker
+        deadline.observe(ONE, 1, took)
+    now[0] = 75
+    assert deadline.allows(ONE)
+    now[0] = 77
+    assert not deadline.allows(ONE)
+    now[0] = 101
+    assert not Deadline(SPACE, 1, -1, workers=1).allows(ONE)
+
+
+def test_what_ends_by_itself_before_its_first_rung_is_known_too() -> None:
+    now = [0.0]
+    deadline = Deadline(SPACE, 20, 1000, workers=0, clock=lambda: now[0])
+    for _ in range(10):
+        deadline.observe(ONE, 8, 120.0)
+        deadline.observe(ONE, 8, 120.0, has_ended=True)
+    now[0] = 870
+    assert deadline.allows(ONE)
+    now[0] = 890
+    assert not deadline.allows(ONE)

@@ -25,6 +25,20 @@ def test_infinite_and_large_spaces_are_not_listed() -> None:
     assert every_configuration([Hyperparameter(str(n), Choices(tuple(range(10))), 0) for n in range(5)]) is None
 
 
+def test_what_can_never_be_active_does_not_make_a_space_infinite() -> None:
+    """As when `optimizer` is fixed to one that has no momentum."""
+    space = [
+        Hyperparameter("optimizer", Choices(("adam",)), "adam"),
+        Hyperparameter("momentum", Range(0.0, 1.0), 0.9, (Condition("optimizer", ("sgd",)),)),
+        Hyperparameter("clip", Range(0.5, 0.5), 0.5),
+        Hyperparameter("x", Range(1, 100, None, "linear", whole=True), 1),
+    ]
+    every = every_configuration(space)
+    assert every is not None
+    assert len(every) == 100
+    assert every[0] == {"optimizer": "adam", "clip": 0.5, "x": 1}
+
+
 def test_a_finite_space_is_tried_to_its_last_configuration() -> None:
     space = [Hyperparameter("x", Range(1, 100, None, "linear", whole=True), 1)]
     proposer, found = Proposer(space, (1,), seed=0), []

@@ -147,5 +147,6 @@ def test_what_is_not_welcome_costs_no_turns() -> None:
         asked.append(configuration)
         return float(configuration["x"]) < 0.3
 
-    assert all(float(one["x"]) < 0.3 for one in (proposer.propose(number, quick) for number in range(60, 80)) if one)
+    proposals = [proposer.propose(number, quick) for number in range(60, 80)]
+    assert all(one is not None and float(one["x"]) < 0.3 for one in proposals)
     assert len(asked) / 20 < 8 * 32
