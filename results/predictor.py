@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 
@@ -50,6 +51,8 @@ class Predictor:
     def __init__(self, model: Path, labels: Sequence[str] = ()) -> None:
         if not model.is_file():
             raise UserError(f"{model}: no such file; scripts/export.py writes a model")
+        if not is_zipfile(model):
+            raise UserError(f"{model} is not a model that Keras can load: it is no .keras file, or not a whole one")
         try:
             self._model = in_float32(model)
         except Exception as error:  # Keras raises ValueError, OSError, KeyError and more for a file that is no model

@@ -1,7 +1,8 @@
 """Serve a model with a web page to try it: python scripts/serve.py model.keras"""
 
 import os
-import time
+import signal
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated as A
@@ -27,17 +28,14 @@ def main(
             raise UserError("serving needs more packages: pip install 'thaw-tuner[serve]'")
         with redirected(log) as terminal:
             from results.served import served
-            from tuner.serving import start
+            from tuner.serving import serving
 
-            start(served(model, samples, round(most_mb * 1e6)), host, port, timeout)
-            address = f"http://{host}:{port}"
-            print(f"{address}  drop an image there\n\ncurl --data-binary @IMAGE {address}/classify?top=3\n\n"
-                  "Ctrl+C ends it", file=terminal, flush=True)  # fmt: skip
-            try:
-                while True:
-                    time.sleep(3600)
-            except KeyboardInterrupt:
-                return
+            with serving(served(model, samples, round(most_mb * 1e6)), host, port, timeout):
+                address = f"http://{host}:{port}"
+                print(f"{address}  drop an image there\n\ncurl --data-binary @IMAGE {address}/classify?top=3\n\n"
+                      "Ctrl+C ends it", file=terminal, flush=True)  # fmt: skip
+                with suppress(KeyboardInterrupt):
+                    signal.pause()
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

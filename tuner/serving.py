@@ -3,7 +3,10 @@
 import asyncio
 import io
 import mimetypes
-from collections.abc import Sequence
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import numpy as np
@@ -39,10 +42,19 @@ class Classifier:
         from results.predictor import Predictor
 
         self._served = served
-        self._predictor = Predictor(served.model, served.labels)
+        self._trouble: str | None = None
+        try:
+            self._predictor = Predictor(served.model, served.labels)
+        except UserError as error:  # Ray Serve would start an actor that fails again and again
+            self._trouble = str(error)
+            return
         size = self._predictor.image_size
         self._predictor.probabilities(np.zeros((1, size, size, 3), np.uint8))  # so that the first request is quick
         self._page = environment().get_template("demo.html").render(served=served, classes=len(served.labels))
+
+    def trouble(self) -> str | None:
+        """Why it can answer nothing, if so."""
+        return self._trouble
 
     @app.get("/")
     def page(self) -> Response:
@@ -98,15 +110,27 @@ class Classifier:
         return list(await asyncio.to_thread(self._predictor.probabilities, np.stack(images)))
 
 
-def start(served: Served, host: str, port: int, timeout: float) -> None:
-    """Serve on that address, from a Ray of its own, until `ray.shutdown`.
+@contextmanager
+def serving(served: Served, host: str, port: int, timeout: float) -> Iterator[None]:
+    """Serve on that address, from a Ray of its own, for the block.
 
     Raises:
-        UserError: the model cannot be loaded, or the port is taken.
+        UserError: the model cannot be loaded, or nothing can listen there.
     """
+    _require_free(host, port)
     ray.init(address="local", include_dashboard=False, log_to_driver=True)
-    serve.start(http_options={"host": host, "port": port, "request_timeout_s": timeout})
     try:
-        serve.run(Classifier.bind(served))  # type: ignore[attr-defined]  # Ray's decorator is untyped
-    except RuntimeError as error:
-        raise UserError(f"{served.model} is not served: {error}") from error
+        serve.start(http_options={"host": host, "port": port, "request_timeout_s": timeout})
+        handle = serve.run(Classifier.bind(served))  # type: ignore[attr-defined]  # Ray's decorator is untyped
+        if trouble := handle.trouble.remote().result():
+            raise UserError(trouble)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _require_free(host: str, port: int) -> None:
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise UserError(f"--host {host} --port {port}: {os.strerror(error.errno or 0)}; give another") from error

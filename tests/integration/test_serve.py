@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,16 @@ def test_many_at_once_are_all_answered(address: str, tmp_path: Path) -> None:
         answers = list(pool.map(lambda _: post(f"{address}/classify", body), range(48)))
     assert {status for status, _ in answers} == {200}
     assert len({json.dumps(answer["classes"][0]["class"]) for _, answer in answers}) == 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_cannot_be_served_is_named(tmp_path: Path, taken: bool) -> None:
+    (tmp_path / "model.keras").write_bytes(b"PK\x03\x04 not all of it")
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)) if taken else nullcontext():
+        command = [sys.executable, ROOT / "scripts" / "serve.py", "model.keras", "--port", str(port)]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, timeout=120)
+    assert ended.returncode == 2
+    said = f"--port {port}: " if taken else "model.keras is not a model that Keras can load"
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
