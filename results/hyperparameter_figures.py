@@ -51,6 +51,15 @@ def on_log_axis(values: pd.Series) -> bool:
     return bool(values.min() > 0 and values.max() > WIDE * values.min())
 
 
+def log_axis(axes: Axes, values: Sequence[float]) -> None:
+    """Make the x axis logarithmic, with marks for these values as a person writes numbers."""
+    axes.set_xscale("log")
+    between = (1.0,) if max(values) > 100 * min(values) else (1.0, 2.0, 5.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=between, numticks=5))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: shown(value) if value < 1000 else f"{value:,.0f}"))
+
+
 @rc_context(STYLE)
 def _panel(trials: pd.DataFrame, name: str, limits: tuple[float, float]) -> Figure:
     figure, axes = blank(2.3, 1.7)
@@ -67,10 +76,7 @@ def _panel(trials: pd.DataFrame, name: str, limits: tuple[float, float]) -> Figu
 
 def _number_line(axes: Axes, values: pd.Series) -> Sequence[float]:
     if on_log_axis(values):
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(numticks=4))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: shown(float(value))))
+        log_axis(axes, values.astype(float).tolist())
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=is_integer_dtype(values)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

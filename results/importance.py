@@ -10,6 +10,8 @@ from results.leaderboard import hyperparameter_columns
 
 FEWEST = 8
 """Ranked trials below which importances would be noise."""
+BARS = 12
+"""Hyperparameters that are shown one by one."""
 
 
 def importances(frame: pd.DataFrame) -> pd.Series | None:
@@ -29,7 +31,10 @@ def importances(frame: pd.DataFrame) -> pd.Series | None:
 
 @rc_context(STYLE)
 def importance_bars(shares: pd.Series) -> Figure:
-    """Horizontal bars, the most important on top."""
+    """Horizontal bars, the most important on top, at most `BARS`; the others together are one more."""
+    rest = shares.iloc[BARS:]
+    if len(rest) > 1:
+        shares = pd.concat([shares.iloc[:BARS], pd.Series({f"{len(rest)} others": rest.sum()})])
     upwards = shares.iloc[::-1]
     figure, axes = blank(5.0, 0.3 + 0.22 * len(upwards))
     bars = axes.barh(upwards.index.tolist(), upwards.tolist(), height=0.62, color=COLOURS["done"])

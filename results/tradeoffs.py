@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from results.description import BACKBONE, THAWED
 from results.figures import COLOURS, STYLE, accuracy_axis, colour
+from results.hyperparameter_figures import log_axis
 
 MEASURES = {"parameters": "parameters", "latency_ms": "milliseconds for an image"}
 COLUMNS = 3
@@ -46,7 +47,7 @@ def cost_of_accuracy(frame: pd.DataFrame) -> Figure | None:
             [costs[place] for place in front], [accuracies[place] for place in front],
             where="post", color=COLOURS["ink"], linewidth=1.4, marker="o", markersize=4,
         )  # fmt: skip
-        axes.set_xscale("log")
+        log_axis(axes, costs)
         axes.set_xlabel(MEASURES[name])
         accuracy_axis(axes)
     return figure
