@@ -41,7 +41,7 @@ def served(model: Path, samples: Path | None, most_bytes: int) -> Served:
         return Served(
             study.name, chosen.members[0].file, study.data.class_names,
             f"Test accuracy {percent(test.evaluation.accuracy)}." if test else "",
-            _images(samples) if samples else tuple(shown[-SAMPLES:]), most_bytes,
+            _images(samples) if samples else tuple(shown[::2]), most_bytes,
         )  # fmt: skip
     return Served(model.stem, model, read_labels(model), "", _images(samples) if samples else (), most_bytes)
 

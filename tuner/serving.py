@@ -25,7 +25,7 @@ PATIENCE = 0.005
 """Seconds that a request waits for others to join its batch."""
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-    "img-src 'self' blob:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    "img-src 'self' blob: data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 """The page needs nothing from anywhere else."""
 
