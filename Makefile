@@ -36,7 +36,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# All of it takes about four hours on two cores. WEIGHTS are MobileNet's without its top; the images come from
+# All of it takes four to five hours on two cores. WEIGHTS are MobileNet's without its top; the images come from
 # ../shared/data. benchmarks/README.md says what each measures.
 WEIGHTS ?= ../shared/data/mobilenet_1_0_notop.weights.h5
 bench: $(INSTALLED)
@@ -49,6 +49,9 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/views.py --weights $(WEIGHTS)
 	$(BIN)/python benchmarks/warm_workers.py
 	$(BIN)/python benchmarks/real_search.py --weights $(WEIGHTS)
+	$(BIN)/python benchmarks/interval_coverage.py
+	$(BIN)/python benchmarks/round_trips.py --weights $(WEIGHTS)
+	$(BIN)/python benchmarks/report_of_many_trials.py
 
 clean:
 	rm -rf $(VENV) *.egg-info build

@@ -18,7 +18,7 @@ def save_average(files: Sequence[Path], out: Path) -> None:
     pixels = keras.Input(members[0].input_shape[1:], name="pixels")
     # Each in a model of its own, because their layers have the same names.
     answers = [
-        keras.Model(member.inputs[0], member.outputs[0], name=f"member_{number}")(pixels)
+        keras.Model(member.input, member.output, name=f"member_{number}")(pixels)
         for number, member in enumerate(members)
     ]
     keras.Model(pixels, keras.layers.Average(name="mean")(answers), name="ensemble").save(out)

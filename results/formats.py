@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 REPRESENTATIVE = 200
 """Training images from which the ranges of int8 are taken."""
+
+BATCH = 32
+"""Images at a time."""
 
 Classify = Callable[[np.ndarray], np.ndarray]
 """From uint8 images (n, side, side, 3) to probabilities (n, classes)."""
@@ -77,9 +81,14 @@ def _save_keras(model: Path, out: Path, images: np.ndarray) -> None:
     in_float32(model).save(out)
 
 
+def probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """(n, classes) of images of shape (n, side, side, 3)."""
+    batches = range(0, len(images), BATCH)  # by hand, because `predict` takes 60 ms longer, for one image too
+    return np.concatenate([model.predict_on_batch(images[begin : begin + BATCH]) for begin in batches])
+
+
 def _load_keras(file: Path) -> Classify:
-    model = in_float32(file)
-    return lambda images: np.asarray(model.predict(images, batch_size=32, verbose=0))
+    return partial(probabilities, in_float32(file))
 
 
 def _saved_model(model: Path, out: Path, images: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from zipfile import is_zipfile
 
 import numpy as np
 
-from results.formats import in_float32
+from results.formats import in_float32, probabilities
 from results.images import SUFFIXES, Undecodable, decode
 from results.labels import labels_path, read_labels
 from search_spaces.errors import UserError
@@ -68,7 +68,7 @@ class Predictor:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """(n, classes) of images of shape (n, image_size, image_size, 3)."""
-        return np.asarray(self._model.predict(images, batch_size=BATCH, verbose=0))
+        return probabilities(self._model, images)
 
     def classify(self, images: Sequence[Path], top: int, batch: int = BATCH) -> Iterator[Answer]:
         """Of each image in turn the `top` likeliest classes, best first; one that does not decode is told as such."""

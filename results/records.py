@@ -149,9 +149,14 @@ class TestRecord:
 Record = TypeVar("Record", StudyRecord, TrialRecord, TestRecord)
 
 
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (StudyRecord, TrialRecord, TestRecord)
+}  # made once, because that takes longer than to read a record
+
+
 def write(path: Path, record: StudyRecord | TrialRecord | TestRecord) -> None:
     """Write a record as indented JSON, whole or not at all."""
-    write_text(path, TypeAdapter(type(record)).dump_json(record, indent=2).decode() + "\n")
+    write_text(path, _ADAPTERS[type(record)].dump_json(record, indent=2).decode() + "\n")
 
 
 def read(path: Path, kind: type[Record]) -> Record:
@@ -161,7 +166,8 @@ def read(path: Path, kind: type[Record]) -> Record:
         UserError: the file is missing or is not such a record.
     """
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        found: Record = _ADAPTERS[kind].validate_json(path.read_bytes())
+        return found
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:

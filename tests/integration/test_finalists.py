@@ -52,7 +52,7 @@ def test_the_winner_is_what_is_exported_and_its_card_says_what_the_test_split_sa
     decided: tuple[RunPaths, str], tmp_path: Path
 ) -> None:
     paths, _ = decided
-    printed = run("export.py", paths.root, "--out", "pick.keras", cwd=tmp_path)
+    printed = run("export.py", paths.root, "--out", "pick.keras", "--formats", "all", cwd=tmp_path)
     assert "pick.labels.json" in printed
     test = read_test(paths)
     assert test is not None

@@ -107,7 +107,7 @@ class Training:
         """
         with _failures("the model cannot be saved"):
             if getattr(self.model, "inputs", None):
-                keras.Model(self.model.inputs, self.model.outputs).save(path)
+                keras.Model(self.model.inputs[0], self.model.outputs[0]).save(path)
             else:  # a user's subclass of keras.Model has no graph to take
                 self.model.save(path, include_optimizer=False)
 
