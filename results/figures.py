@@ -20,6 +20,7 @@ COLOURS = {
     "stopped": "#d4812a",
     "running": "#2b9483",
     "failed": "#c2382e",
+    "infeasible": "#8a6fb0",
 }
 """Drawn with these; on the page each is the CSS variable of its name, so that figures follow light and dark."""
 

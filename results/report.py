@@ -2,7 +2,7 @@
 
 import base64
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -119,7 +119,8 @@ def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
         "pairs": test.evaluation.confused(WORST_PAIRS) if test else (),
         "examples": _examples(results),
         "states": _states(trials),
-        "legend": _legend(trials),
+        "legend": _legend(trial for trial in trials if trial.epochs),
+        "all_states": _legend(trials),
         "features": stored_features(trials),
         "running": sum(trial.state is TrialState.RUNNING for trial in trials),
         "seconds": max((trial.started + trial.seconds for trial in trials), default=0.0),
@@ -174,9 +175,9 @@ def _states(trials: Sequence[TrialRecord]) -> str:
     return ", ".join(f"{counts[state]} {ending}" for state, ending in ENDINGS.items() if counts[state])
 
 
-def _legend(trials: Sequence[TrialRecord]) -> list[tuple[str, str]]:
-    """The states that the figures show: colour and text."""
-    drawn = {trial.state.value for trial in trials if trial.epochs}
+def _legend(trials: Iterable[TrialRecord]) -> list[tuple[str, str]]:
+    """The states of trials as a figure shows them: colour and text."""
+    drawn = {trial.state.value for trial in trials}
     return [(state.lower(), ending) for state, ending in ENDINGS.items() if state in drawn]
 
 

@@ -105,6 +105,15 @@ def test_the_test_split_is_the_answer_where_it_was_opened(tmp_path: Path) -> Non
     assert "not opened" not in text
 
 
+def test_trials_in_every_state_are_shown(tmp_path: Path) -> None:
+    trials = [a_trial(number, [0.5] if number < 3 else [], state) for number, state in enumerate(TrialState)]
+    page = page_of(write_run(tmp_path / "run", trials))
+    who_trained_when = page[page.index("Who trained when") :]
+    for state in TrialState:
+        assert f'<i class="{state.lower()}"></i>' in who_trained_when
+        assert f"i.{state.lower()} {{ background" in page
+
+
 def test_a_second_opening_is_told(tmp_path: Path) -> None:
     trials = many_trials(12)
     paths = write_run(tmp_path / "run", trials)
