@@ -66,6 +66,8 @@ def in_float32(file: Path) -> keras.Model:
     import keras
 
     model = keras.models.load_model(file, compile=False)
+    if isinstance(model.input, list):  # as earlier runs saved it: callers would have to give and to take lists
+        model = keras.Model(model.input[0], model.output[0])
     if all(layer.dtype_policy.compute_dtype == "float32" for layer in model.layers):
         return model
 

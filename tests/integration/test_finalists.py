@@ -19,7 +19,7 @@ from tests.integration.test_search import run
 def decided(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunPaths, str]:
     """A search of three trials on the digits; two of them are trained again on two seeds each."""
     folder = tmp_path_factory.mktemp("decided")
-    quick = {"blocks": 1, "convs_per_block": 1, "dense_layers": 0, "learning_rate": 0.01}
+    quick = {"blocks": 1, "convs_per_block": 1, "dense_layers": 0, "learning_rate": 0.01, "augmentation": "light"}
     (folder / "first.json").write_text(json.dumps([quick | {"filters": filters} for filters in (16, 32, 64)]))
     printed = run("search.py", "--space", "custom_cnn", "--data", "digits", "--image-size", 16, "--trials", 3,
                   "--max-epochs", 2, "--configs", "first.json", "--finalists", 2, "--finalist-seeds", 2,

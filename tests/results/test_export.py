@@ -127,6 +127,16 @@ def test_a_run_whose_images_are_gone_is_exported_all_the_same(tmp_path: Path) ->
         export_model(paths, candidate(paths), out, named(["litert-int8"]), found)
 
 
+def test_a_model_saved_with_lists_of_one_input_and_output_gives_one_answer(tmp_path: Path) -> None:
+    """As runs were written before there were formats."""
+    paths, out = a_run(tmp_path / "run"), tmp_path / "out.keras"
+    model = network(0)
+    keras.Model(model.inputs, model.outputs).save(candidate(paths).members[0].file)
+    written = export_model(paths, candidate(paths), out, named(["keras", "savedmodel"]), IMAGES)
+    assert [one.difference for one in written] == pytest.approx([0, 0], abs=1e-6)
+    assert Predictor(out).probabilities(IMAGES.images).shape == (40, 3)
+
+
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(UserError, match="--formats tflight: must be all, or some of keras, savedmodel, onnx, litert"):
         named(["tflight"])

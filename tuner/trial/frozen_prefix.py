@@ -70,7 +70,7 @@ class FrozenPrefix:
         costs = np.cumsum([_cost(call) for call in graph.calls])
         self._whole_cost = float(costs[-1]) if len(costs) else 0.0
         keys = _keys(graph, frozen)
-        last_random = max((i + 1 for i, call in enumerate(frozen) if _is_augmentation(call.operation)), default=0)
+        last_random = max((i + 1 for i, call in enumerate(frozen) if is_augmentation(call.operation)), default=0)
         self.is_augmented = last_random > 0
         self.cuts: tuple[Cut, ...] = tuple(
             Cut(tensor, keys[id(tensor)], float(costs[count - 1]))
@@ -133,7 +133,7 @@ def _is_frozen(call: Call, views: bool) -> bool:
         return True
     if layer.trainable_variables or getattr(layer, "activity_regularizer", None) is not None:
         return False
-    if views and _is_augmentation(layer):
+    if views and is_augmentation(layer):
         return True
     # `training=False` among a call's arguments says nothing: Keras (3.15) writes it there whatever its author wrote,
     # and overrides it when the model trains.
@@ -163,7 +163,8 @@ def _changes(layer: keras.Layer) -> bool:
     return isinstance(layer, keras.layers.SpectralNormalization) or bool(getattr(layer, "stateful", False))
 
 
-def _is_augmentation(operation: Any) -> bool:
+def is_augmentation(operation: Any) -> bool:
+    """Whether it is a layer of Keras's that changes images at random in training, and hands them on in inference."""
     if not isinstance(operation, keras.Layer) or not is_kerases_own(operation):
         return False
     is_image_layer = "image_preprocessing" in type(operation).__module__
@@ -297,4 +298,4 @@ class InTraining(keras.layers.Layer):
 
 def augmenting(calls: Sequence[Call]) -> dict[int, Any]:
     """For `ModelGraph.part`: augmentation that acts as in training wherever the part is called."""
-    return {id(call): InTraining(call.operation) for call in calls if _is_augmentation(call.operation)}
+    return {id(call): InTraining(call.operation) for call in calls if is_augmentation(call.operation)}

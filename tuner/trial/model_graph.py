@@ -106,6 +106,32 @@ def is_plain(model: keras.Model) -> bool:
     return functional is not None and len(functional.inputs) == 1
 
 
+def without(model: keras.Model, is_left_out: Callable[[Any], bool]) -> keras.Model:
+    """A model of one input and one output less the operations that `is_left_out`, whose input goes on instead.
+
+    It is of Keras's own class, shares the other layers, and takes and gives a tensor, not a list of one. Models inside
+    stay as they are, unless something is left out of them. A model without a graph is returned as it is.
+    """
+    if not getattr(model, "inputs", None):
+        return model
+    functional = keras.Model(model.inputs, model.outputs)
+
+    def chosen(operation: Any) -> Callable[..., Any]:
+        if is_left_out(operation):
+            return lambda *args, **kwargs: args[0]
+        inner = _functional(operation)
+        if inner is None or not any(map(is_left_out, inner._flatten_layers())):
+            return operation
+        return lambda *args, **kwargs: inner._run_through_graph(
+            args[0] if args else kwargs["inputs"], operation_fn=chosen
+        )
+
+    (given,) = functional.inputs
+    entry = keras.Input(batch_shape=given.shape, dtype=given.dtype, name=given.name)
+    (found,) = keras.tree.flatten(functional._run_through_graph(entry, operation_fn=chosen))
+    return keras.Model(entry, found)
+
+
 def _flat(functional: Any) -> Any:
     entry = keras.Input(batch_shape=functional.inputs[0].shape, dtype=functional.inputs[0].dtype)
     return keras.Model(entry, _run(functional, entry))

@@ -17,7 +17,9 @@ from tuner.trial.datasets import ImageData
 from tuner.trial.errors import OUT_OF_MEMORY, Infeasible, OutOfMemory, TrialFailure
 from tuner.trial.features import Features
 from tuner.trial.fitting import Fitting
+from tuner.trial.frozen_prefix import is_augmentation
 from tuner.trial.lockstep import Lockstep
+from tuner.trial.model_graph import without
 from tuner.trial.seeding import set_random_seed
 from tuner.trial.traced import TracedModels
 
@@ -100,16 +102,16 @@ class Training:
             return measure(self.model)
 
     def save_model(self, path: Path) -> None:
-        """Write the model as .keras, for inference: without optimizer, loss or any of this project's code.
+        """Write the model as .keras, for inference: without optimizer, loss, augmentation or any of our code.
+
+        Augmentation would act wherever the model is called as a function, in a SavedModel too: there Keras's (3.15)
+        layers take `training=True` for granted.
 
         Raises:
             TrialFailure: it cannot be saved.
         """
         with _failures("the model cannot be saved"):
-            if getattr(self.model, "inputs", None):
-                keras.Model(self.model.inputs[0], self.model.outputs[0]).save(path)
-            else:  # a user's subclass of keras.Model has no graph to take
-                self.model.save(path, include_optimizer=False)
+            without(self.model, is_augmentation).save(path, include_optimizer=False)
 
     def close(self) -> None:
         """End the training where it is."""

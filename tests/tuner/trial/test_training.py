@@ -215,8 +215,32 @@ def test_a_saved_model_is_plain_keras_and_answers_the_same(two_colours: ImageDat
     one.save_model(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     images = two_colours.validation_images
-    np.testing.assert_allclose(loaded.predict(images, verbose=0), one.model.predict(images, verbose=0), rtol=1e-5)
+    expected = one.model.predict(images, verbose=0)
+    np.testing.assert_allclose(loaded.predict(images, verbose=0), expected, rtol=1e-5)
     assert not loaded.compiled
+    called = np.asarray(loaded(images.astype("float32")))  # where Keras would augment
+    np.testing.assert_allclose(called, expected, rtol=1e-4)
+    assert loaded.input.name == "pixels"
+
+
+def test_augmentation_inside_a_users_own_model_is_not_saved_either(two_colours: ImageData, tmp_path: Path) -> None:
+    class Nested(keras_tuner.HyperModel):
+        def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+            augmentation = keras.Sequential([keras.layers.RandomFlip(), keras.layers.RandomRotation(0.2)])
+            head = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")])
+            model = keras.Sequential([keras.Input((16, 16, 3)), augmentation, head])
+            model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+            return model
+
+    one = Training(Nested(), {}, two_colours, 20, seed=0)
+    one.run_epoch()
+    one.save_model(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    names = [type(layer).__name__ for layer in loaded._flatten_layers()]
+    assert not {"RandomFlip", "RandomRotation"} & set(names)
+    assert "Sequential" in names, "the others stay as they are"
+    images = two_colours.validation_images
+    np.testing.assert_allclose(loaded.predict(images, verbose=0), one.model.predict(images, verbose=0), rtol=1e-5)
 
 
 def test_it_ends_after_its_last_epoch(two_colours: ImageData) -> None:
