@@ -1,13 +1,13 @@
 """Which model of a run is handed over."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from results.best_models import BestModels
+from results.finalists import handed_over, ranked
 from results.leaderboard import leaderboard
 from results.paths import RunPaths
-from results.records import TestRecord, TrialRecord, read_test, read_trials
+from results.records import TestRecord, TrialRecord, TrialState, read_test, read_trials
 from search_spaces.errors import UserError
 
 
@@ -44,38 +44,53 @@ def candidate(paths: RunPaths, rank: int | None = None, ensemble: int | None = N
     """
     searched = {trial.trial: trial for trial in read_trials(paths)}
     if ensemble is not None:
-        return Candidate(_finalists(paths, searched.values(), ensemble))
-    test = read_test(paths)
-    if rank is None and test is not None:
+        return Candidate(_finalists(paths, ensemble))
+    if rank is not None:
+        return Candidate((_searched(paths, searched, rank),))
+    if (test := read_test(paths)) is not None:
         return Candidate((_tested(paths, test, searched[test.trial]),), test)
-    return Candidate((_searched(paths, searched, rank),))
+    first = handed_over(ranked(list(searched.values()), read_trials(paths.finalists)), None)
+    own = [member for member in members_of(paths) if member.trial.trial == first]
+    return Candidate((own[0] if own else _searched(paths, searched, None),))
+
+
+def members_of(paths: RunPaths) -> list[Member]:
+    """The models of the finalists' trainings that finished, the one that validates best first."""
+    searched = read_trials(paths)
+    runs = {run.trial: run for run in read_trials(paths.finalists)}
+    found, seen = [], set()
+    for one in BestModels(paths.finalists.best).ranked():
+        run = runs.get(one.trial)
+        origin = next((trial for trial in searched if run and trial.configuration == run.configuration), None)
+        file = paths.finalists.best / one.file
+        if run is None or origin is None or run.state is not TrialState.DONE or not file.is_file():
+            continue
+        if (origin.trial, run.seed) not in seen:  # an earlier attempt may have reached the same
+            seen.add((origin.trial, run.seed))
+            found.append(Member(file, origin, run.seed, one.epoch, one.val_accuracy))
+    return found
 
 
 def _tested(paths: RunPaths, test: TestRecord, trial: TrialRecord) -> Member:
     file = paths.root / test.model
     kept = next((one for one in BestModels(file.parent).ranked() if one.file == file.name), None)
-    if kept is None:
+    if kept is None or not file.is_file():
         raise UserError(
-            f"{file} is not there: the winner's model was removed; train it again with scripts/finalists.py"
+            f"{file} is not there: the model that met the test split was removed; "
+            "scripts/finalists.py --open-test-again trains it again"
         )
     seeds = {run.trial: run.seed for run in read_trials(paths.retrained if test.is_retrained else paths.finalists)}
     return Member(file, trial, seeds[kept.trial], kept.epoch, None if test.is_retrained else kept.val_accuracy)
 
 
-def _finalists(paths: RunPaths, searched: Iterable[TrialRecord], count: int) -> tuple[Member, ...]:
-    kept = BestModels(paths.finalists.best).ranked()
-    if len(kept) < count:
+def _finalists(paths: RunPaths, count: int) -> tuple[Member, ...]:
+    found = members_of(paths)
+    if len(found) < count:
         raise UserError(
-            f"--ensemble {count}: the run has {len(kept)} models of finalists; "
+            f"--ensemble {count}: the run has {len(found)} models of finalists; "
             "python scripts/finalists.py trains more (--finalists, --finalist-seeds)"
         )
-    runs = {run.trial: run for run in read_trials(paths.finalists)}
-    found = []
-    for one in kept[:count]:
-        run = runs[one.trial]
-        origin = next(trial for trial in searched if trial.configuration == run.configuration)
-        found.append(Member(paths.finalists.best / one.file, origin, run.seed, one.epoch, one.val_accuracy))
-    return tuple(found)
+    return tuple(found[:count])
 
 
 def _searched(paths: RunPaths, trials: dict[int, TrialRecord], rank: int | None) -> Member:

@@ -9,7 +9,7 @@ from results.figures import LINES, progress_of_several, svg
 from results.paths import RunPaths
 from results.report import Results, environment
 from results.whole_file import write_text
-from results.wording import cost, duration, percent
+from results.wording import cost, duration, elapsed, percent
 from search_spaces.configuration import shown
 from search_spaces.errors import UserError
 
@@ -18,7 +18,7 @@ def write_comparison(runs: Sequence[RunPaths], out: Path) -> None:
     """Write the page.
 
     Raises:
-        UserError: fewer than two runs, more than can be told apart, or a record that cannot be read.
+        UserError: fewer than two runs, more than can be told apart, a record that cannot be read, or no place to write.
     """
     if not 2 <= len(runs) <= len(LINES):
         raise UserError(f"--compare with {len(runs)} runs: give 2 to {len(LINES)}")
@@ -34,7 +34,11 @@ def write_comparison(runs: Sequence[RunPaths], out: Path) -> None:
         configurations=_configurations(found),
         is_same_data=len({one.study.data.fingerprint for one in found}) == 1,
     )  # fmt: skip
-    write_text(out, page)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_text(out, page)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another path") from error
 
 
 def _names(found: Sequence[Results]) -> list[str]:
@@ -50,8 +54,9 @@ def _rows(found: Sequence[Results]) -> dict[str, list[str]]:
         "finalists: the winner's mean": [_mean(one) for one in found],
         "the search's best validation accuracy": [_best(one) for one in found],
         "trials": [f"{len(one.trials):,}" for one in found],
-        "time": [duration(max((trial.started + trial.seconds for trial in one.trials), default=0.0)) for one in found],
-        "cost": [cost(one.study, one.trials) for one in found],
+        "time of the search": [duration(elapsed(one.trials)) for one in found],
+        "time of finalists": [duration(elapsed(one.again)) if one.again else "" for one in found],
+        "cost": [cost(one.study, [*one.trials, *one.again]) for one in found],
         "parameters of the best": [f"{one.winner.parameters or 0:,}" if one.winner else "" for one in found],
         "space": [str(one.study.options.get("space", "")) for one in found],
         "data": [one.study.data.source for one in found],
@@ -70,14 +75,16 @@ def _test(one: Results) -> str:
 
 
 def _mean(one: Results) -> str:
-    if not one.finalists:
-        return ""
-    first = one.finalists[0]
-    return percent(first.mean) + ("" if first.spread is None else f" ± {100 * first.spread:.2f}")
+    number = one.winner.trial if one.winner else None
+    for finalist in one.finalists:
+        if finalist.trial == number:
+            return percent(finalist.mean) + ("" if finalist.spread is None else f" ± {100 * finalist.spread:.2f}")
+    return ""
 
 
 def _best(one: Results) -> str:
-    return percent(max((epoch.val_accuracy for trial in one.trials for epoch in trial.epochs), default=0.0))
+    accuracies = [epoch.val_accuracy for trial in one.trials for epoch in trial.epochs]
+    return percent(max(accuracies)) if accuracies else ""
 
 
 def _configurations(found: Sequence[Results]) -> dict[str, list[str]]:

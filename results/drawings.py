@@ -42,11 +42,11 @@ def draw(
     finalists: Sequence[Finalist],
     test: TestRecord | None,
 ) -> Drawings:
-    """The `winner` is the trial of the search that stands out; its runs are those of the first finalist, if any."""
+    """The `winner` is the trial of the search that stands out; drawn are its runs as a finalist, if it was one."""
     shares = importances(frame)
     panels = against_accuracy(frame).items()
     parallel, thawed, costs = parallel_coordinates(frame, shares), thawed_layers(frame), cost_of_accuracy(frame)
-    runs = list(finalists[0].runs.values()) if finalists else [winner]
+    runs = next((list(one.runs.values()) for one in finalists if one.trial == winner.trial), [winner])
     return Drawings(
         progress=_element(progress(trials), "progress"),
         curves=_element(learning_curves(trials, winner.trial, rungs), "curves"),

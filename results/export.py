@@ -1,7 +1,6 @@
 """A run's model, to be used elsewhere: in one or several formats, with labels and a model card beside it."""
 
 import json
-import os
 import shutil
 import statistics
 import time
@@ -32,9 +31,11 @@ FORMAT_OF_RUNS = FORMATS["keras"]
 class Sample:
     """Images of a study, uint8 (n, side, side, 3): what formats are compared on, and what int8 is fitted to."""
 
+    what: str
+    """The images are."""
     images: np.ndarray
     labels: np.ndarray | None
-    """None: the study's images are gone, and `images` are random pixels."""
+    """None: these are not images that an accuracy could be told by."""
     training_images: np.ndarray
     """Empty when they are gone."""
 
@@ -52,7 +53,7 @@ class Exported:
     difference: float
     """The largest of a probability from the original's."""
     accuracy: float | None
-    """On the images that were compared; None on random pixels."""
+    """On the images that were compared; None where they have no labels."""
 
 
 def export_model(
@@ -64,26 +65,26 @@ def export_model(
     none needs this project's code.
 
     Raises:
-        UserError: a path cannot be written, or a format's predictions differ; the formats before it are there then.
+        UserError: a path cannot be written, or a format's predictions differ; then nothing has been written.
     """
     study = read_study(paths)
-    images = sample.images[:COMPARED]
-    written = []
+    picked = np.linspace(0, len(sample.images) - 1, min(COMPARED, len(sample.images))).astype(int)  # of all classes
+    images, labels = sample.images[picked], None if sample.labels is None else sample.labels[picked]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with _one_file(chosen) as model:
+        # Beside their places, so that they can be moved there; and all of them before the first one is.
+        with TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as beside, _one_file(chosen) as model:
             expected = FORMAT_OF_RUNS.load(model)(images)
+            written = []
             for one in formats:
                 path = out.with_name(out.stem + one.suffix)
-                temporary = path.with_name(f".{os.getpid()}-{path.name}")
-                try:
-                    one.write(model, temporary, sample.training_images)
-                    written.append(_compared(one, temporary, path, images, sample.labels, expected))
-                    _replace(temporary, path)
-                finally:
-                    _remove(temporary)
+                _require_replaceable(path)
+                one.write(model, Path(beside) / path.name, sample.training_images)
+                written.append(_compared(one, Path(beside) / path.name, path, images, labels, expected))
+            for exported in written:
+                _replace(Path(beside) / exported.path.name, exported.path)
         write_text(labels_path(out), json.dumps(list(study.data.class_names), indent=2, ensure_ascii=False) + "\n")
-        write_text(card_path(out), card(out, study, chosen, written))
+        write_text(card_path(out), card(out, study, chosen, written, sample.what))
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another path") from error
     return written
@@ -114,7 +115,7 @@ def _compared(
             f"--formats {one.name}: its probabilities differ from the model's by up to {difference:.2g} on "
             f"{len(images)} images, more than {one.tolerance:g}; it is not written. Leave that format out"
         )
-    accuracy = None if labels is None else float((found.argmax(axis=1) == labels[: len(images)]).mean())
+    accuracy = None if labels is None else float((found.argmax(axis=1) == labels).mean())
     return Exported(one.name, path, _size(written), _latency(classify, images[:1]), difference, accuracy)
 
 
@@ -131,17 +132,13 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file())
 
 
+def _require_replaceable(path: Path) -> None:
+    """A folder that is there must be a SavedModel itself."""
+    if path.is_dir() and not (path / "saved_model.pb").is_file():
+        raise UserError(f"{path}: is a folder that is no SavedModel; give another --out or remove it")
+
+
 def _replace(temporary: Path, path: Path) -> None:
-    """In its place, whole; a folder that is there must be a SavedModel itself."""
     if path.is_dir():
-        if not (path / "saved_model.pb").is_file():
-            raise UserError(f"{path}: is a folder that is no SavedModel; give another --out or remove it")
         shutil.rmtree(path)
     temporary.replace(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

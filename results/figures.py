@@ -100,8 +100,8 @@ def progress(trials: Sequence[TrialRecord]) -> Figure:
 @rc_context(STYLE)
 def progress_of_several(runs: Mapping[str, Sequence[TrialRecord]]) -> Figure:
     """The best validation accuracy so far over each study's time; at most as many runs as there are `LINES`."""
-    frames = {name: epochs_over_time(trials) for name, trials in runs.items() if any(trial.epochs for trial in trials)}
-    unit, label = _time_unit(max((frame["seconds"].max() for frame in frames.values()), default=0.0))
+    frames = {name: epochs_over_time(trials) for name, trials in runs.items()}
+    unit, label = _time_unit(max((frame["seconds"].max() for frame in frames.values() if len(frame)), default=0.0))
     figure, axes = blank(10.4, 3.6)
     for (name, frame), own in zip(frames.items(), LINES, strict=False):
         axes.step(frame["seconds"] / unit, frame["best"], where="post", color=COLOURS[own], linewidth=1.8, label=name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from results.records import TestRecord, TrialRecord, TrialState
 from results.wording import counted, percent, points
-from search_spaces.configuration import Configuration
+from search_spaces.configuration import Configuration, one_line
 
 CONFIDENCE = 0.95
 
@@ -22,6 +22,8 @@ class Finalist:
     """The validation accuracy that the search saw: it was chosen for that, so it is optimistic."""
     runs: Mapping[int, TrialRecord] = field(default_factory=dict)
     """By seed; those that finished."""
+    failed: tuple[int, ...] = ()
+    """Seeds on which it did not."""
 
     @property
     def accuracies(self) -> list[float]:
@@ -54,20 +56,41 @@ class Lead:
 
 
 def ranked(searched: Sequence[TrialRecord], again: Sequence[TrialRecord]) -> list[Finalist]:
-    """The finalists of which at least one run finished, the highest mean first.
+    """The finalists of which at least one run finished: who failed on the fewest seeds first, then by the mean.
+
+    Otherwise a configuration that diverges on two seeds of three and is lucky on one would win.
 
     Args:
         searched: the trials of the search.
         again: the trials of the finalists.
     """
-    found: dict[int, Finalist] = {}
+    found = []
+    lost = failed(again)
+    for trial in searched:
+        own = [run for run in again if run.configuration == trial.configuration]
+        runs = {run.seed: run for run in own if run.seed is not None and run.state is TrialState.DONE}
+        if runs and trial.best_epoch is not None:
+            seeds = tuple(run.seed for run in own if run in lost and run.seed is not None)
+            found.append(Finalist(trial.trial, trial.configuration, trial.best_epoch.val_accuracy, runs, seeds))
+    return sorted(found, key=lambda finalist: (len(finalist.failed), -finalist.mean, finalist.trial))
+
+
+def failed(again: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The runs of finalists that failed, and were not repeated with more luck: the last one of each seed."""
+    last: dict[tuple[str, int | None], TrialRecord] = {}
     for run in again:
-        origin = next((trial for trial in searched if trial.configuration == run.configuration), None)
-        if origin is None or origin.best_epoch is None or run.seed is None or run.state is not TrialState.DONE:
-            continue
-        one = found.setdefault(origin.trial, Finalist(origin.trial, run.configuration, origin.best_epoch.val_accuracy))
-        found[origin.trial] = Finalist(one.trial, one.configuration, one.searched, {**one.runs, run.seed: run})
-    return sorted(found.values(), key=lambda finalist: (-finalist.mean, finalist.trial))
+        name = one_line(run.configuration), run.seed
+        if name not in last or last[name].state is not TrialState.DONE:
+            last[name] = run
+    return [run for run in last.values() if run.state in (TrialState.FAILED, TrialState.INFEASIBLE)]
+
+
+def handed_over(finalists: Sequence[Finalist], test: TestRecord | None) -> int | None:
+    """The trial of the search whose configuration is handed over: the one that met the test split, else the first
+    finalist's; None where there is neither."""
+    if test is not None:
+        return test.trial
+    return finalists[0].trial if finalists else None
 
 
 def lead(finalists: Sequence[Finalist]) -> Lead | None:
@@ -87,15 +110,22 @@ def lead(finalists: Sequence[Finalist]) -> Lead | None:
     return Lead(difference, float(interval.low[0, 1]), float(interval.high[0, 1]))
 
 
-def outcome(finalists: Sequence[Finalist], test: TestRecord | None) -> list[str]:
-    """Who won, by how much, and what the test split said, a sentence each; nothing without finalists."""
+def outcome(finalists: Sequence[Finalist], test: TestRecord | None, openings: int) -> list[str]:
+    """Who won, by how much, and what the test split said, a sentence each; nothing without finalists.
+
+    Args:
+        finalists: the first one first.
+        test: what the test split said.
+        openings: how often it was opened.
+    """
     if not finalists:
         return []
     winner, ahead = finalists[0], lead(finalists)
     spread = "" if winner.spread is None else f" ± {100 * winner.spread:.2f}"
+    is_over = test is not None and test.trial == winner.trial
     sentences = [
-        f"Trial {winner.trial} wins: {100 * winner.mean:.2f}{spread} % validation accuracy, the mean of "
-        f"{counted(len(winner.runs), 'new seed')}; the search saw {percent(winner.searched)}"
+        f"Trial {winner.trial} {'wins' if is_over else 'leads so far'}: {100 * winner.mean:.2f}{spread} % validation "
+        f"accuracy, the mean of {counted(len(winner.runs), 'new seed')}; the search saw {percent(winner.searched)}"
     ]
     if ahead is not None:
         sentences.append(
@@ -105,8 +135,11 @@ def outcome(finalists: Sequence[Finalist], test: TestRecord | None) -> list[str]
         )
     if test is not None:
         low, high = test.evaluation.interval
+        of = "" if is_over else f" of trial {test.trial}, for which the test split was opened before"
         sentences.append(
-            f"Test accuracy {percent(test.evaluation.accuracy)} (95 % interval: {percent(low)} to {percent(high)}, "
+            f"Test accuracy{of} {percent(test.evaluation.accuracy)} (95 % interval: {percent(low)} to {percent(high)}, "
             f"{counted(test.evaluation.images, 'image')} that chose nothing)"
         )
+    if openings > 1:
+        sentences.append(f"The test split was opened {openings} times; whoever looked in between may have chosen by it")
     return sentences

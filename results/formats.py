@@ -8,6 +8,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import is_zipfile
 
 import numpy as np
 
@@ -42,41 +43,69 @@ class Format:
 
 
 def named(names: Sequence[str]) -> list[Format]:
-    """The formats of these names, `all` for each that can be written here.
+    """The formats of these names, `all` for every one.
 
     Raises:
-        UserError: an unknown name, or one whose packages are missing.
+        UserError: none, an unknown name, or one whose packages are missing.
     """
-    if list(names) == ["all"]:
-        return list(FORMATS.values())
-    for name in names:
+    wanted = list(FORMATS) if list(names) == ["all"] else list(dict.fromkeys(names))
+    if not wanted:
+        raise UserError(f"--formats: must be all, or some of {', '.join(FORMATS)}")
+    for name in wanted:
         if name not in FORMATS:
             raise UserError(f"--formats {name}: must be all, or some of {', '.join(FORMATS)}")
         missing = [package for package in FORMATS[name].packages if find_spec(package) is None]
         if missing:
             raise UserError(f"--formats {name}: needs {', '.join(missing)}; pip install 'thaw-tuner[export]'")
-    return [FORMATS[name] for name in dict.fromkeys(names)]
+    return [FORMATS[name] for name in wanted]
 
 
 def in_float32(file: Path) -> keras.Model:
-    """The model, computing in float32 whatever it was trained in: so it answers the same everywhere.
+    """The model, computing in float32 whatever it was trained in, and giving probabilities if it gives logits.
 
-    The file runs no code of its own: Keras's safe mode stays on.
+    So it answers the same everywhere. The file runs no code of its own: Keras's safe mode stays on.
+
+    Raises:
+        UserError: no such file, or one that Keras alone cannot load.
     """
     import keras
 
-    model = keras.models.load_model(file, compile=False)
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; scripts/export.py writes a model as .keras")
+    if not is_zipfile(file):
+        raise UserError(f"{file} is not a model that Keras can load: it is no .keras file, or not a whole one")
+    try:
+        model = keras.models.load_model(file, compile=False)
+    except Exception as error:  # ValueError, OSError, KeyError, TypeError and more, for layers that Keras does not know
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{file} is not a model that Keras can load without other code: {reason}") from error
     if isinstance(model.input, list):  # as earlier runs saved it: callers would have to give and to take lists
         model = keras.Model(model.input[0], model.output[0])
-    if all(layer.dtype_policy.compute_dtype == "float32" for layer in model.layers):
+    if None in model.input_shape[1:]:
+        raise UserError(f"{file} takes images of any size: build the model with an input of the images' shape")
+    if any(layer.dtype_policy.compute_dtype != "float32" for layer in model._flatten_layers()):
+        clone = keras.models.clone_model(model, clone_function=_float32)
+        clone.set_weights(model.get_weights())
+        model = clone
+    return _with_probabilities(model)
+
+
+def _float32(layer: keras.layers.Layer) -> keras.layers.Layer:
+    import keras
+
+    if isinstance(layer, keras.Model):
+        return keras.models.clone_model(layer, clone_function=_float32)
+    return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
+
+
+def _with_probabilities(model: keras.Model) -> keras.Model:
+    import keras
+
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, *model.input_shape[1:])).astype(np.float32)
+    found = np.asarray(model(pixels, training=False))
+    if (found >= 0).all() and np.allclose(found.sum(axis=1), 1, atol=1e-3):
         return model
-
-    def same(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
-
-    clone = keras.models.clone_model(model, clone_function=same)
-    clone.set_weights(model.get_weights())
-    return clone
+    return keras.Model(model.input, keras.layers.Softmax(name="probabilities_of_logits")(model.output))
 
 
 def _save_keras(model: Path, out: Path, images: np.ndarray) -> None:

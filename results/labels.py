@@ -1,27 +1,34 @@
 """The files that lie beside an exported model: its class names and its card."""
 
-import json
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from search_spaces.errors import UserError
+
+_NAMES = TypeAdapter(tuple[str, ...])
 
 
 def labels_path(model: Path) -> Path:
     """Where the class names of an exported model are: `model.labels.json` beside `model.keras`."""
-    return _plain(model).with_suffix(".labels.json")
+    return model.with_suffix(".labels.json")
 
 
 def card_path(model: Path) -> Path:
     """Where the model card of an exported model is: `model.md` beside `model.keras`."""
-    return _plain(model).with_suffix(".md")
+    return model.with_suffix(".md")
 
 
 def read_labels(model: Path) -> tuple[str, ...]:
-    """The class names that lie beside an exported model; empty without such a file."""
+    """The class names that lie beside an exported model; empty without such a file.
+
+    Raises:
+        UserError: it is no list of names.
+    """
     file = labels_path(model)
     if not file.is_file():
         return ()
-    return tuple(str(label) for label in json.loads(file.read_text(encoding="utf-8")))
-
-
-def _plain(model: Path) -> Path:
-    """`model.tflite` of `model.int8.tflite`; others are themselves."""
-    return model.with_name(model.name.replace(".int8.tflite", ".tflite"))
+    try:
+        return _NAMES.validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise UserError(f"{file} is not a JSON list of class names: export the model again") from error

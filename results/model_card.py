@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from results.candidate import Candidate, Member
-from results.records import StudyRecord
+from results.records import DataRecord, StudyRecord
 from results.wording import percent, plain
 from search_spaces.backbones import BACKBONES
 from search_spaces.configuration import shown
@@ -17,21 +17,23 @@ if TYPE_CHECKING:
     from results.export import Exported
 
 
-def card(out: Path, study: StudyRecord, chosen: Candidate, written: Sequence[Exported]) -> str:
-    """The card in Markdown."""
+def card(out: Path, study: StudyRecord, chosen: Candidate, written: Sequence[Exported], images: str) -> str:
+    """The card in Markdown; `images` says on what the formats were compared."""
     data, side = study.data, study.data.image_size
     parts = [
         f"# {out.stem}",
         f"An image classifier for {len(data.class_names)} classes: {', '.join(map(plain, data.class_names))}.",
         f"""- **Input**: RGB images as raw pixels (0 to 255), shape ({side}, {side}, 3); preprocessing is inside.
+  In training, images were turned as their EXIF says, laid over white where transparent, and resized without regard to
+  their aspect by Pillow's `resize(..., Image.Resampling.BILINEAR)`; `scripts/predict.py` does the same.
 - **Output**: a probability for each class, in the order of `{out.stem}.labels.json`.
-- **Training data**: {plain(data.source)}, {data.training_images:,} images, fingerprint `{data.fingerprint}`.
-- **Found by**: study `{study.name}`, the best among {study.options["trials"]} configurations.""",
+- **Training data**: {plain(data.source)}, {_trained_on(data, chosen)}, fingerprint `{data.fingerprint}`.
+- **Found by**: study `{study.name}`, a search among at most {study.options["trials"]} configurations.""",
         "## How good it is",
         _accuracy(study, chosen),
         *_classes(study, chosen),
         "## Formats",
-        _formats(written),
+        _formats(written, images + (", which it was trained on" if _is_retrained(chosen) else "")),
         "## Limits",
         f"""It always answers with one of its classes, whatever the image shows; images unlike the training data are
 classified at random. {_licence(study, chosen)}""",
@@ -39,6 +41,16 @@ classified at random. {_licence(study, chosen)}""",
         *(_member(study, member) for member in chosen.members),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _is_retrained(chosen: Candidate) -> bool:
+    return any(member.val_accuracy is None for member in chosen.members)
+
+
+def _trained_on(data: DataRecord, chosen: Candidate) -> str:
+    if _is_retrained(chosen):
+        return f"{data.training_images + data.validation_images:,} images, those for validation among them"
+    return f"{data.training_images:,} images"
 
 
 def _member(study: StudyRecord, member: Member) -> str:
@@ -64,7 +76,7 @@ def _accuracy(study: StudyRecord, chosen: Candidate) -> str:
 
 
 def _validation(study: StudyRecord, chosen: Candidate) -> str:
-    if any(member.val_accuracy is None for member in chosen.members):
+    if _is_retrained(chosen):
         return f"It was trained on the {study.data.validation_images:,} validation images too."
     found = ", ".join(percent(member.val_accuracy or 0.0) for member in chosen.members)
     return (
@@ -88,25 +100,29 @@ def _share(value: float | None) -> str:
     return "" if value is None else percent(value)
 
 
-def _formats(written: Sequence[Exported]) -> str:
+def _formats(written: Sequence[Exported], images: str) -> str:
     rows = [
         f"| {one.path.name} | {one.size / 1e6:.2f} | {one.latency:.1f} | {one.difference:.1g} "
         f"| {_share(one.accuracy)} |"
         for one in written
     ]
-    head = ["| file | MB | ms an image, alone | largest difference of a probability | accuracy |", "|" + "---|" * 5]
-    pixels = "random pixels, because its images were not at hand" if written[0].accuracy is None else "real images"
-    text = f"Each was loaded again and compared with the original on {pixels}, before it was written."
+    head = [
+        "| file | MB | ms an image, alone | largest difference of a probability | accuracy on them |",
+        "|" + "---|" * 5,
+    ]
+    text = f"Each was loaded again and compared with the original on {images}, before it was written."
     return "\n".join([*head, *rows, "", text])
 
 
 def _licence(study: StudyRecord, chosen: Candidate) -> str:
     """Of what was not trained here."""
-    weights = study.options["weights"]
+    weights, space = str(study.options["weights"]), study.options.get("space", "finetune")
+    if space == "custom_cnn" or (space == "finetune" and weights == "none"):
+        return "All of its weights were trained on the data above."
+    if space != "finetune":
+        return f"Whether weights trained elsewhere are in it, and under which licence, the space {plain(space)} knows."
+    if weights != "imagenet" and weights != "none":
+        return f"It began from the weights in {plain(weights)}, whose licence is that of their author."
     backbones = dict.fromkeys(str(member.trial.configuration.get("backbone")) for member in chosen.members)
     known = [f"{name} ({BACKBONES[name].licence})" for name in backbones if name in BACKBONES]
-    if not known or weights == "none":
-        return "All of its weights were trained on the data above."
-    if weights == "imagenet":
-        return f"It began from ImageNet weights, which have a licence of their own: {', '.join(known)}."
-    return f"It began from the weights in {plain(str(weights))}, whose licence is that of their author."
+    return f"It began from weights trained elsewhere, which have a licence of their own: {', '.join(known)}."

@@ -29,14 +29,13 @@ def parallel_coordinates(frame: pd.DataFrame, shares: pd.Series | None) -> Figur
 
     None unless two trials and two hyperparameters differ.
     """
-    ranked = frame[frame["val_accuracy"].notna()]
+    ranked = frame[frame["val_accuracy"].notna()].head(LINES)
     varied = [name for name in hyperparameter_columns(frame) if ranked[name].nunique(dropna=False) > 1]
     if shares is not None:
         varied = [str(name) for name in shares.index if name in varied]
     names = varied[:MOST]
     if len(ranked) < 2 or len(names) < 2:
         return None
-    ranked = ranked.head(LINES)
     figure, axes = blank(10.4, 3.6)
     places = [_scale(axes, number, ranked[name]) for number, name in enumerate(names)]
     places.append(_scale(axes, len(names), ranked["val_accuracy"], percent=True))

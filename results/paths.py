@@ -39,9 +39,8 @@ class RunPaths:
         """
         paths = cls(run.expanduser().resolve())
         if not paths.study.is_file():
-            raise UserError(
-                f"{run} is not a run directory: it has no {paths.study.name} (search.py prints a run's path)"
-            )
+            why = "its search has only begun" if paths.log.is_file() else "search.py prints a run's path"
+            raise UserError(f"{run} is not a run directory: it has no {paths.study.name} ({why})")
         return paths
 
     @property

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from zipfile import is_zipfile
 
 import numpy as np
 
@@ -49,18 +48,10 @@ class Predictor:
     """
 
     def __init__(self, model: Path, labels: Sequence[str] = ()) -> None:
-        if not model.is_file():
-            raise UserError(f"{model}: no such file; scripts/export.py writes a model")
-        if not is_zipfile(model):
-            raise UserError(f"{model} is not a model that Keras can load: it is no .keras file, or not a whole one")
-        try:
-            self._model = in_float32(model)
-        except Exception as error:  # Keras raises ValueError, OSError, KeyError and more for a file that is no model
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise UserError(f"{model} is not a model that Keras can load: {reason}") from error
+        self._model = in_float32(model)
         self.image_size = int(self._model.input_shape[1])
         classes = int(self._model.output_shape[-1])
-        self.labels = labels or read_labels(model) or [str(number) for number in range(classes)]
+        self.labels = tuple(labels or read_labels(model)) or tuple(str(number) for number in range(classes))
         if len(self.labels) != classes:
             raise UserError(
                 f"{labels_path(model)} names {len(self.labels)} classes but the model has {classes}: export it again"
@@ -108,7 +99,7 @@ def found_images(patterns: Sequence[str]) -> list[Path]:
         if place.is_dir():
             matches = [file for file in sorted(place.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
         else:
-            matches = [place] if place.exists() else [Path(match) for match in sorted(glob(pattern, recursive=True))]
+            matches = [place] if place.exists() else [Path(match) for match in sorted(glob(str(place), recursive=True))]
         if not matches:
             raise UserError(f"{pattern}: no such file, and no image there; accepted are {', '.join(SUFFIXES)}")
         found |= dict.fromkeys(matches)

@@ -144,6 +144,8 @@ class TestRecord:
     """Whether the validation images were in its training."""
     evaluation: Evaluation
     examples: tuple[Example, ...] = ()
+    skipped: tuple[str, ...] = ()
+    """Test files that did not decode."""
 
 
 Record = TypeVar("Record", StudyRecord, TrialRecord, TestRecord)
@@ -173,8 +175,9 @@ def read(path: Path, kind: type[Record]) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         place = "".join(f"{part}: " for part in first["loc"])
+        remedy = "; move its folder away to go on without it" if kind is TrialRecord else ""
         raise UserError(
-            f"{path} cannot be understood: {place}{first['msg']}. It is damaged or of another version"
+            f"{path} cannot be understood: {place}{first['msg']}. It is damaged or of another version{remedy}"
         ) from error
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from results.description import in_words
 from results.drawings import draw
 from results.evaluation_figures import confusion_rows
-from results.finalists import Finalist, outcome, ranked
+from results.finalists import Finalist, failed, handed_over, outcome, ranked
 from results.leaderboard import failures, hyperparameter_columns, leaderboard
 from results.paths import RunPaths
 from results.records import StudyRecord, TestRecord, TrialRecord, TrialState, read_study, read_test, read_trials
@@ -26,6 +27,7 @@ from results.wording import (
     cost,
     counted,
     duration,
+    elapsed,
     next_commands,
     percent,
     plain,
@@ -53,7 +55,8 @@ class Results:
     paths: RunPaths
     study: StudyRecord
     trials: Sequence[TrialRecord]
-    finalists: Sequence[Finalist]
+    again: Sequence[TrialRecord]
+    """The trainings of finalists."""
     test: TestRecord | None
 
     @classmethod
@@ -63,15 +66,19 @@ class Results:
         Raises:
             UserError: one cannot be read.
         """
-        trials = read_trials(paths)
-        return cls(paths, read_study(paths), trials, ranked(trials, read_trials(paths.finalists)), read_test(paths))
+        return cls(paths, read_study(paths), read_trials(paths), read_trials(paths.finalists), read_test(paths))
+
+    @cached_property
+    def finalists(self) -> list[Finalist]:
+        """See `ranked`."""
+        return ranked(self.trials, self.again)
 
     @property
     def winner(self) -> TrialRecord | None:
         """The trial of the search whose configuration is handed over; None before any epoch."""
         scored = [trial for trial in self.trials if trial.best_epoch]
-        numbers = [self.test.trial] if self.test else [one.trial for one in self.finalists[:1]]
-        first = [trial for trial in scored if trial.trial in numbers]
+        number = handed_over(self.finalists, self.test)
+        first = [trial for trial in scored if trial.trial == number]
         return max(first or scored, key=lambda trial: (_accuracy(trial), -trial.trial), default=None)
 
 
@@ -113,7 +120,8 @@ def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
         "in_words": in_words(winner.configuration) if winner else "",
         "trials": trials,
         "finalists": finalists,
-        "sentences": outcome(finalists, test),
+        "sentences": outcome(finalists, test, len(study.test_openings)),
+        "failed_finalists": failures(failed(results.again)),
         "test": test,
         "confusion": test and confusion_rows(test.evaluation),
         "pairs": test.evaluation.confused(WORST_PAIRS) if test else (),
@@ -123,8 +131,9 @@ def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
         "all_states": _legend(trials),
         "features": stored_features(trials),
         "running": sum(trial.state is TrialState.RUNNING for trial in trials),
-        "seconds": max((trial.started + trial.seconds for trial in trials), default=0.0),
-        "cost": cost(study, trials),
+        "seconds": elapsed(trials),
+        "finalists_seconds": elapsed(results.again),
+        "cost": cost(study, [*trials, *results.again]),
         "commands": next_commands(results.paths) if winner else (),
         "repeat": repeat_command(study, winner) if winner else None,
         "figures": draw(trials, frame, study.rungs, winner, finalists, test) if winner else None,

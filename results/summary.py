@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from results.finalists import outcome, ranked
+from results.finalists import failed, outcome, ranked
 from results.leaderboard import MEASURES, failures, leaderboard
 from results.paths import RunPaths
 from results.records import TrialRecord, read_study, read_test, read_trials
@@ -21,7 +21,8 @@ def print_summary(paths: RunPaths) -> None:
     """Print the leaderboard's top rows, the paths and the next commands."""
     console = Console(highlight=False, markup=False, emoji=False)
     trials = read_trials(paths)
-    frame = leaderboard(trials, read_study(paths).hyperparameters)
+    study = read_study(paths)
+    frame = leaderboard(trials, study.hyperparameters)
     top = frame[frame["rank"].notna()].head(ROWS)
     if top.empty:
         _print_nothing_ranked(console, paths, trials)
@@ -30,8 +31,11 @@ def print_summary(paths: RunPaths) -> None:
             console.print(f"\nThe best {len(top)} of {counted(len(trials), 'trial')}:")
         console.print(_measures(top))
         console.print(_configurations(top, trials))
-        for sentence in outcome(ranked(trials, read_trials(paths.finalists)), read_test(paths)):
+        again, openings = read_trials(paths.finalists), len(study.test_openings)
+        for sentence in outcome(ranked(trials, again), read_test(paths), openings):
             console.print(sentence, soft_wrap=True)
+        for reason, numbers in failures(failed(again)).items():
+            console.print(f"{counted(len(numbers), 'training')} of finalists {reason}", soft_wrap=True)
         if line := stored_features(trials):
             console.print(f"\nFrozen layers: {line}.", soft_wrap=True)
     console.print()

@@ -1,7 +1,7 @@
 """How numbers, cells, paths and the next commands are written for people."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,17 @@ def stored_features(trials: Sequence[TrialRecord]) -> str | None:
     )
 
 
-def cost(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
+def cost(study: StudyRecord, trials: Iterable[TrialRecord]) -> str:
     """`1.2 CPU hours and 0.6 GPU hours`, which the trials took of what they were given."""
     hours = sum(trial.seconds for trial in trials) / 3600
     given = study.machine.get("trial", {})
     parts = [(given.get("cpus"), "CPU"), (given.get("gpus"), "GPU")]
     return " and ".join(f"{hours * share:.2g} {what} hours" for share, what in parts if share)
+
+
+def elapsed(trials: Sequence[TrialRecord]) -> float:
+    """Seconds from when they began to the end of the last one."""
+    return max((trial.started + trial.seconds for trial in trials), default=0.0)
 
 
 def plain(text: object) -> str:
@@ -86,7 +91,8 @@ def repeat_command(study: StudyRecord, trial: TrialRecord) -> str:
     """What to type to train a trial of the study, and then its finalists, once more: same images, splits and seeds."""
     kept = ("space", "weights", "max_epochs", "views", "seed", "finalist_seeds")
     options = {name: study.options.get(name) for name in kept}
-    options |= {"data": study.data.source, "image_size": study.data.image_size, "trials": 1, "finalists": 1}
+    options |= {"data": study.data.source, "image_size": study.data.image_size, "trials": 1}
+    options |= {"finalists": min(1, study.options.get("finalists", 0))}  # where the test split stayed shut, it does
     options |= {"scheduler": "none", "precision": study.machine.get("trial", {}).get("precision")}
     parts = ["python", "scripts/search.py"]
     for name, value in options.items():

@@ -28,6 +28,8 @@ def main(
     with reported():
         if rank is not None and ensemble is not None:
             raise UserError(f"--rank {rank} --ensemble {ensemble}: give one of the two")
+        if out.suffix not in ("", ".keras"):
+            raise UserError(f"--out {out}: must end in .keras; each of --formats puts its own ending there")
         paths = RunPaths.existing(run)
         with redirected(Path(os.devnull)):
             from results.candidate import candidate
@@ -37,7 +39,9 @@ def main(
             from tuner.sample import sample
 
             written = export_model(paths, candidate(paths, rank, ensemble), out, named(names(formats)), sample(paths))
-        table = Table("file", "MB", "ms an image", "largest difference", "accuracy", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for title in ("file", "MB", "ms an image", "largest difference", "validation accuracy"):
+            table.add_column(title, overflow="fold")
         for one in written:
             table.add_row(
                 str(one.path),
@@ -48,7 +52,8 @@ def main(
             )
         Console(highlight=False, markup=False, emoji=False).print(table)
         print(f"labels  {labels_path(out)}\ncard    {card_path(out)}")
-        print(f"Next:   python scripts/predict.py {shlex.quote(str(written[0].path))} IMAGE...")
+        if model := next((one.path for one in written if one.format == "keras"), None):
+            print(f"Next:   python scripts/predict.py {shlex.quote(str(model))} IMAGE...")
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -10,9 +10,16 @@ from search_spaces.errors import reported
 
 def main(
     run: A[Path, Argument(help="The run directory, which search.py prints.")],
-    finalists: A[int, Option(help="Best configurations to train again.")] = 3,
-    finalist_seeds: A[int, Option(help="New seeds for each.")] = 3,
-    retrain: A[bool, Option("--retrain", help="Then train the winner on the validation images too.")] = False,
+    finalists: A[
+        int | None, Option(min=1, help="Best configurations to train again. Default: as searched, or 3.")
+    ] = None,
+    finalist_seeds: A[int | None, Option(min=1, help="New seeds for each. Default: as searched.")] = None,
+    retrain: A[
+        bool | None,
+        Option(
+            "--retrain/--no-retrain", help="Then train the winner on the validation images too. Default: as searched."
+        ),
+    ] = None,
     open_test_again: A[bool, Option("--open-test-again", help="Though it has been opened; it is recorded.")] = False,
 ) -> None:
     """Train a run's best configurations on new seeds, as far as that is not done; then open the test split."""

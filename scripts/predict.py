@@ -24,9 +24,12 @@ def main(
         write = FORMATS.get(format)
         if write is None:
             raise UserError(f"--format {format}: must be one of {', '.join(FORMATS)}")
+        from results.labels import labels_path
         from results.predictor import Predictor, found_images  # here, because TensorFlow prints when it is imported
 
         files = found_images(images)
+        if not labels_path(model).is_file():
+            print(f"Note: {labels_path(model)} is not there: classes are numbers", file=sys.stderr)
         answers = list(Predictor(model).classify(files, top, batch))
         write(answers, terminal)
     refused = [answer.refused for answer in answers if answer.refused]

@@ -1,6 +1,8 @@
 """One Ray Tune experiment: trials that a searcher suggests, trained by warm workers, each in a folder of its own."""
 
 import os
+import signal
+import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -25,7 +27,11 @@ def run_trials(
     data: ImageData,
     time_budget: float | None = None,
 ) -> None:
-    """Run until the searcher has finished, or for `time_budget` seconds; `paths.trials` becomes Ray's folder."""
+    """Run until the searcher has finished, or for `time_budget` seconds; `paths.trials` becomes Ray's folder.
+
+    Raises:
+        KeyboardInterrupt: Ctrl+C was pressed; the trials have ended and are recorded.
+    """
     # By default Ray waits for each worker to be ready before it starts the next; our searchers keep the limit.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(settings.resources.concurrency)
     trainable = tune.with_parameters(WarmTrial, settings=settings, data=data)
@@ -49,9 +55,32 @@ def run_trials(
         ),
     )
     try:
-        tuner.fit()
+        _fit(tuner)
     finally:
         recorder.close()
+
+
+def _fit(tuner: tune.Tuner) -> None:
+    """Run, and raise what Ray hides: at Ctrl+C it ends the trials and returns as if all was done.
+
+    It puts back the handler of signals that was there before its own one then, and only then.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where Python accepts no handler
+        tuner.fit()
+        return
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "0"
+
+    def interrupt(*signalled: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        tuner.fit()
+        is_interrupted = signal.getsignal(signal.SIGINT) is interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if is_interrupted:
+        raise KeyboardInterrupt
 
 
 def _resources(common: TrialResources, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:

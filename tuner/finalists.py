@@ -11,9 +11,10 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from results.best_models import BestModels
+from results.candidate import members_of
 from results.finalists import Finalist, ranked
 from results.leaderboard import leaderboard
-from results.records import TrialState, read_trials
+from results.records import read_trials
 from results.wording import counted
 from search_spaces.configuration import Configuration
 from tuner.config import StudyConfig
@@ -23,6 +24,7 @@ from tuner.recorder import Recorder
 from tuner.test_split import open_test
 from tuner.trainable import TrialSettings
 from tuner.trial.datasets import ImageData
+from tuner.trial.limits import Limits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +81,11 @@ class RunSearcher(Searcher):
 def decide(config: StudyConfig, data: ImageData, settings: TrialSettings, terminal: TextIO) -> None:
     """Train the finalists as far as they are not, and open the test split for the winner, if there is one."""
     finalists = train_finalists(config, data, settings, terminal)
-    if finalists:
-        model = retrained(config, data, settings, finalists[0], terminal) if config.retrain else None
-        open_test(config, settings.resources, finalists[0], model)
+    if not finalists:
+        print("No finalist finished: the test split stays shut", file=terminal, flush=True)
+        return
+    model = retrained(config, data, settings, finalists[0], terminal) if config.retrain else None
+    open_test(config, settings.resources, finalists[0], model)
 
 
 def train_finalists(config: StudyConfig, data: ImageData, settings: TrialSettings, terminal: TextIO) -> list[Finalist]:
@@ -94,19 +98,20 @@ def train_finalists(config: StudyConfig, data: ImageData, settings: TrialSetting
               f"({counted(len(runs), 'training')} left)", file=terminal, flush=True)  # fmt: skip
         with Monitor(f"{config.paths.name}, finalists", len(runs), config.max_epochs, terminal) as monitor:
             recorder = Recorder(finals, config.max_epochs, monitor.changed, monitor.say)
-            own = dataclasses.replace(settings, best=finals.best, kept=config.finalists * config.finalist_seeds)
+            # Their models are all kept, and none is turned away for a limit that it has met before.
+            own = dataclasses.replace(settings, best=finals.best, kept=runs[-1].number + 1, limits=Limits())
             searcher = RunSearcher(runs, settings.resources.concurrency)
             run_trials(finals, searcher, FIFOScheduler(), recorder, own, data)
     return ranked(read_trials(config.paths), read_trials(finals))
 
 
 def missing_runs(config: StudyConfig) -> list[Run]:
-    """What is still to be trained, each with a number that none before it had."""
+    """What is still to be trained, because it did not finish or its model is gone; numbered as none before."""
     trials, again = read_trials(config.paths), read_trials(config.paths.finalists)
     frame = leaderboard(trials, ())
     best = frame[frame["rank"].notna()]["trial"].head(config.finalists).tolist()
     configurations = [trial.configuration for number in best for trial in trials if trial.trial == number]
-    done = [(run.configuration, run.seed) for run in again if run.state is TrialState.DONE]
+    done = [(member.trial.configuration, member.seed) for member in members_of(config.paths)]
     seeds = [(config.seed + number) % 2**32 for number in range(1, config.finalist_seeds + 1)]
     wanted = [(configuration, seed) for configuration in configurations for seed in seeds]
     first = max((run.trial for run in again), default=-1) + 1
@@ -130,7 +135,7 @@ def retrained(
           file=terminal, flush=True)  # fmt: skip
     paths.root.mkdir(exist_ok=True)
     recorder = Recorder(paths, until, lambda record: None, lambda note: print(note, file=terminal, flush=True))
-    own = dataclasses.replace(settings, best=paths.best, kept=number + 1)
+    own = dataclasses.replace(settings, best=paths.best, kept=number + 1, limits=Limits())
     run_trials(paths, RunSearcher([run], 1), FIFOScheduler(), recorder, own, _together(data))
     kept = next((one for one in BestModels(paths.best).ranked() if one.trial == number), None)
     if kept is None:

@@ -68,14 +68,14 @@ class Monitor:
         if record.state is TrialState.INFEASIBLE:
             return  # there may be dozens; the others' lines count them
         if record.state is not TrialState.RUNNING:
-            self.say(f"[{duration(self._elapsed())}] trial {record.trial} {_ending(record)} | {self._summary()}")
+            self.say(f"[{duration(self._elapsed())}] {_called(record)} {_ending(record)} | {self._summary()}")
         elif best is not None and best.trial == record.trial and _accuracy(best) > _accuracy(best_before):
             epoch = best.best_epoch.epoch if best.best_epoch else 0
             # Its configuration once only: it is long.
             is_new = best_before is None or best_before.trial != best.trial
-            configuration = f": {one_line(best.configuration)}" if is_new else ""
+            configuration = f": {one_line(best.configuration)}" if is_new and best.seed is None else ""
             self.say(
-                f"[{duration(self._elapsed())}] best so far {_percent(best)}: trial {best.trial}, epoch {epoch}"
+                f"[{duration(self._elapsed())}] best so far {_percent(best)}: {_called(best)}, epoch {epoch}"
                 f"{configuration}"
             )
 
@@ -118,9 +118,7 @@ class Monitor:
             Text(self._summary()),
         ]
         if best:
-            head.append(
-                Text(f"best {_percent(best)}  trial {best.trial}: {one_line(best.configuration)}", style="green")
-            )
+            head.append(Text(f"best {_percent(best)}  {_called(best)}: {one_line(best.configuration)}", style="green"))
         table = Table(box=None, expand=True, padding=(0, 2, 0, 0), header_style="dim")
         for title in ("trial", "state", "epoch", "val accuracy", "best"):
             table.add_column(title, justify="left" if title == "state" else "right", min_width=len(title), no_wrap=True)
@@ -139,6 +137,11 @@ class Monitor:
                 one_line(trial.configuration),
             )
         return Group(*head, table)
+
+
+def _called(trial: TrialRecord) -> str:
+    """A finalist's training is no trial of the search, whose numbers it would seem to have."""
+    return f"trial {trial.trial}" if trial.seed is None else f"training {trial.trial}, seed {trial.seed},"
 
 
 def _accuracy(trial: TrialRecord | None) -> float:

@@ -50,7 +50,7 @@ class Classifier:
             return
         size = self._predictor.image_size
         self._predictor.probabilities(np.zeros((1, size, size, 3), np.uint8))  # so that the first request is quick
-        self._page = environment().get_template("demo.html").render(served=served, classes=len(served.labels))
+        self._page = environment().get_template("demo.html").render(served=served, labels=self._predictor.labels)
 
     def trouble(self) -> str | None:
         """Why it can answer nothing, if so."""
@@ -76,7 +76,7 @@ class Classifier:
         """What it expects and answers."""
         return {
             "title": self._served.title,
-            "classes": self._served.labels,
+            "classes": self._predictor.labels,
             "image_size": self._predictor.image_size,
             "most_bytes": self._served.most_bytes,
         }

@@ -1,13 +1,16 @@
 """A study from its options to its results: a new run directory, the search, the report."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from results.paths import RunPaths
 from results.records import read_study
+from results.wording import from_here
 from search_spaces.backbones import check_names, find_weights, unseen
 from search_spaces.cifar_cnn import CLASSES
 from search_spaces.configuration import fixed
@@ -20,6 +23,9 @@ from tuner.earlier_runs import earlier_runs
 from tuner.preparation import Preparation, Preparer, Request, load_weights
 from tuner.trial.datasets import ImageData, load
 from tuner.trial.feature_store import check_folder
+
+if TYPE_CHECKING:
+    from tuner.trainable import TrialSettings
 
 WORKS = "this works now: python scripts/search.py --space finetune --data digits"
 
@@ -39,8 +45,7 @@ def run_study(config: StudyConfig) -> RunPaths:
         # Imported here, because importing Ray takes seconds and what was wrong so far needs none of it.
         from tuner.cluster import cluster
 
-        with cluster(config, terminal):
-            from tuner.finalists import decide
+        with _reporting(config.paths), _told_at_interrupt(config.paths, terminal), cluster(config, terminal):
             from tuner.search import search
 
             preparation = _answer(preparer)
@@ -48,23 +53,29 @@ def run_study(config: StudyConfig) -> RunPaths:
                 print(note, file=terminal, flush=True)
             settings = search(config, data, preparation, terminal)
             if config.finalists:
-                decide(config, data, settings, terminal)
-    # Not while Ray shuts down: an object of Ray's that is collected in another thread then ends the process.
-    from results.report import write_report
-
-    write_report(config.paths)
+                _decide(config, data, settings, terminal)
     return config.paths
 
 
-def run_finalists(run: Path, finalists: int, seeds: int, retrain: bool, open_test_again: bool) -> RunPaths:
+def run_finalists(
+    run: Path, finalists: int | None, seeds: int | None, retrain: bool | None, open_test_again: bool
+) -> RunPaths:
     """Train a run's best configurations on new seeds, as far as that is not done, and open its test split.
+
+    What is None is as the study had it.
 
     Raises:
         UserError: no such run, its images have changed, or the test split was opened before and may not be again.
     """
     paths = RunPaths.existing(run)
     study = read_study(paths)
-    config = StudyConfig.of(study, paths, finalists=finalists, finalist_seeds=seeds, retrain=retrain)
+    given = {
+        "finalists": finalists or study.options.get("finalists") or 3,
+        "finalist_seeds": seeds,
+        "retrain": retrain,
+    }
+    given["precision"] = study.machine["trial"]["precision"]  # the search's: measured anew it might be another
+    config = StudyConfig.of(study, paths, **{name: value for name, value in given.items() if value is not None})
     if study.test_openings and not open_test_again:
         last = study.test_openings[-1]
         raise UserError(
@@ -78,17 +89,51 @@ def run_finalists(run: Path, finalists: int, seeds: int, retrain: bool, open_tes
         preparer.send(_request(config, data))
         from tuner.cluster import cluster
 
-        with cluster(config, terminal):
-            from tuner.finalists import decide
+        with _reporting(paths), _told_at_interrupt(paths, terminal), cluster(config, terminal):
             from tuner.settings import trial_settings
 
             preparation = _answer(preparer)
             space = fixed(preparation.hyperparameters, config.fix)
-            decide(config, data, trial_settings(config, preparation, space, data, terminal), terminal)
-    from results.report import write_report
-
-    write_report(paths)
+            _decide(config, data, trial_settings(config, preparation, space, data, terminal), terminal)
     return paths
+
+
+def _decide(config: StudyConfig, data: ImageData, settings: "TrialSettings", terminal: TextIO) -> None:
+    """The last act; what it cannot do is told, since the search is done all the same."""
+    from tuner.finalists import decide
+
+    try:
+        decide(config, data, settings, terminal)
+    except UserError as error:
+        print(f"Note: the test split stays shut: {error}", file=terminal, flush=True)
+
+
+@contextmanager
+def _reporting(paths: RunPaths) -> Iterator[None]:
+    """Write the report after the block, however it ends.
+
+    Not in it: an object of Ray's that is collected in another thread while Ray shuts down ends the process.
+    """
+    try:
+        yield
+    finally:
+        if any(paths.trials.glob("*/trial.json")):
+            from results.report import write_report
+
+            write_report(paths)
+
+
+@contextmanager
+def _told_at_interrupt(paths: RunPaths, terminal: TextIO) -> Iterator[None]:
+    """At Ctrl+C keep what is there, if there is anything, and say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not any(paths.trials.glob("*/trial.json")):
+            raise
+        command = f"python scripts/finalists.py {shlex.quote(str(from_here(paths.root)))}"
+        print(f"Interrupted; what was found is kept. `{command}` trains what is missing of the finalists and opens the "
+              "test split", file=terminal, flush=True)  # fmt: skip
 
 
 def _check_early(config: StudyConfig) -> None:

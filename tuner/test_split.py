@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import ray
 
-from results.best_models import BestModels
+from results.candidate import members_of
 from results.evaluation import evaluate
 from results.examples import save_examples
 from results.finalists import Finalist
-from results.paths import RunPaths
 from results.records import TestOpening, TestRecord, read_study, write
+from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 from tuner.trial.datasets import digits, resize_all, three_way
 from tuner.trial.image_folder import decode_all, splits
@@ -28,29 +28,39 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
     That is the retrained one, or the winner's with the highest validation accuracy among its seeds.
 
     Raises:
-        UserError: the test split cannot be loaded.
+        UserError: the test split or the model cannot be loaded; then it has not been opened.
     """
     paths, study = config.paths, read_study(config.paths)
-    model = retrained or _kept(paths, winner)
-    opened = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    opening = TestOpening(opened, f"{model.relative_to(paths.root)}, the configuration of trial {winner.trial}")
-    write(paths.study, dataclasses.replace(study, test_openings=(*study.test_openings, opening)))  # before it is seen
-    images, labels = load_test_split(config.data, study.data.image_size, config.seed)
+    model = retrained or next(member.file for member in members_of(paths) if member.trial.trial == winner.trial)
+    skipped: list[str] = []
+    images, labels = load_test_split(config.data, study.data.image_size, config.seed, skipped)
+    if not len(labels):
+        raise UserError(f"{study.data.source}: has no test image that decodes")
     predicting = ray.remote(num_cpus=resources.cpus, num_gpus=min(resources.gpus, 1), max_calls=1)(_probabilities)
     probabilities = ray.get(predicting.remote(model, images, resources))
-    examples = save_examples(paths.examples, images, labels, probabilities)
-    found = evaluate(labels, probabilities)
-    is_retrained = retrained is not None
+    # Before anybody sees what it says, and not where there is nothing to see.
+    opened = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    opening = TestOpening(opened, f"{model.relative_to(paths.root)}, the configuration of trial {winner.trial}")
+    write(paths.study, dataclasses.replace(study, test_openings=(*study.test_openings, opening)))
+    found, examples = evaluate(labels, probabilities), save_examples(paths.examples, images, labels, probabilities)
     write(
         paths.test,
-        TestRecord(opened, winner.trial, str(model.relative_to(paths.root)), is_retrained, found, examples),
+        TestRecord(
+            opened,
+            winner.trial,
+            str(model.relative_to(paths.root)),
+            retrained is not None,
+            found,
+            examples,
+            tuple(skipped),
+        ),
     )
 
 
-def load_test_split(source: str, image_size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def load_test_split(source: str, image_size: int, seed: int, skipped: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """The images as uint8 (n, image_size, image_size, 3), and labels as int64 (n,), of a source that `load` has loaded.
 
-    Files that do not decode are left out.
+    Files that do not decode are left out and named in `skipped`.
 
     Raises:
         UserError: a folder that is no longer there, or is another one.
@@ -65,13 +75,7 @@ def load_test_split(source: str, image_size: int, seed: int) -> tuple[np.ndarray
         *_, test = three_way(labels, seed, names)
         return images[test], labels[test]
     *_, files = splits(Path(source).expanduser(), seed)
-    return decode_all(files, image_size, strict=False, skipped=[])
-
-
-def _kept(paths: RunPaths, winner: Finalist) -> Path:
-    trials = {run.trial for run in winner.runs.values()}
-    kept = next(one for one in BestModels(paths.finalists.best).ranked() if one.trial in trials)
-    return paths.finalists.best / kept.file
+    return decode_all(files, image_size, strict=False, skipped=skipped)
 
 
 def _probabilities(model: Path, images: np.ndarray, resources: TrialResources) -> np.ndarray:

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from results.finalists import ranked
 from results.paths import RunPaths
 from results.records import TrialState, read_study, read_test, read_trials, write
 from search_spaces.errors import UserError
-from tests.integration.test_search import run
+from tests.integration.test_search import ROOT, run
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,35 @@ def test_a_second_opening_has_to_be_asked_for_and_is_written_down(
     assert candidate(paths).members[0].file == paths.root / test.model
     assert candidate(paths).members[0].epoch == len(again.epochs)
     assert "opened 2 times" in paths.report.read_text()
+
+
+def test_an_interrupt_leaves_the_test_split_shut_and_the_rest_to_be_done(
+    decided: tuple[RunPaths, str], tmp_path: Path
+) -> None:
+    """Ctrl+C when the first training has ended; `finalists.py` goes on as the search was told to."""
+    whole, _ = decided
+    paths = RunPaths(tmp_path / "pick")
+    shutil.copytree(whole.root, paths.root, ignore=shutil.ignore_patterns("finalists", "test.json", "examples"))
+    write(paths.study, replace(read_study(paths), test_openings=()))
+    command = [sys.executable, str(ROOT / "scripts" / "finalists.py"), str(paths.root)]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert running.stdout is not None
+    said = []
+    for line in running.stdout:
+        said.append(line)
+        if "1 of 4 ended" in line:
+            running.send_signal(signal.SIGINT)
+            break
+    rest = running.stdout.read()
+    assert running.wait(120) == 0, rest
+    assert "Interrupted; what was found is kept" in rest, "".join(said) + rest
+    assert "leads so far" in rest
+    assert not read_study(paths).test_openings
+    kept = [run for run in read_trials(paths.finalists) if run.state is TrialState.DONE]
+    printed = run("finalists.py", paths.root, cwd=tmp_path)
+    assert f"({4 - len(kept)} trainings left)" in printed
+    assert [run for run in read_trials(paths.finalists) if run in kept] == kept, "none of them is trained again"
+    assert len(read_study(paths).test_openings) == 1
 
 
 def test_what_was_interrupted_goes_on(decided: tuple[RunPaths, str], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A real server: what it answers to images, and to what is none."""
 
+import io
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -107,15 +109,27 @@ def test_the_page_escapes_names_and_fetches_nothing_from_elsewhere(address: str)
         assert reply.headers["Content-Type"] == "image/png"
 
 
-def test_many_at_once_are_all_answered(address: str, tmp_path: Path) -> None:
+def test_many_at_once_get_each_their_own_answer(address: str) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    Image.new("RGB", (20, 20), "white").save(tmp_path / "image.png")
-    body = (tmp_path / "image.png").read_bytes()
+    def image(number: int) -> bytes:
+        pixels = np.random.default_rng(number).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        body = io.BytesIO()
+        Image.fromarray(pixels).save(body, "PNG")
+        return body.getvalue()
+
+    def probabilities(body: bytes) -> dict[str, float]:
+        status, answer = post(f"{address}/classify", body)
+        assert status == 200
+        return {one["class"]: one["probability"] for one in answer["classes"]}  # type: ignore[attr-defined]
+
+    bodies = [image(number) for number in range(24)]
+    alone = [probabilities(body) for body in bodies]
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: post(f"{address}/classify", body), range(48)))
-    assert {status for status, _ in answers} == {200}
-    assert len({json.dumps(answer["classes"][0]["class"]) for _, answer in answers}) == 1  # type: ignore[index]
+        together = list(pool.map(probabilities, bodies))
+    for one, other in zip(alone, together, strict=True):
+        assert other == pytest.approx(one, abs=1e-5)
+    assert len({round(max(one.values()), 6) for one in alone}) > 12, "they differ"
 
 
 @pytest.mark.parametrize("taken", [False, True])

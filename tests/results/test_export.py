@@ -1,6 +1,8 @@
 """A run's model handed over: every format answers as the model of the run does."""
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +13,11 @@ import pytest
 from results.best_models import BestModels
 from results.candidate import candidate
 from results.export import Sample, export_model
-from results.formats import FORMATS, Format, named
+from results.formats import FORMATS, Format, in_float32, named
 from results.labels import card_path, labels_path
 from results.paths import RunPaths
 from results.predictor import Predictor
-from results.records import read_study, write
+from results.records import TrialState, read_study, read_trials, write
 from search_spaces.errors import UserError
 from tests.results.written_run import a_trial, write_run
 from tuner.sample import sample
@@ -23,6 +25,7 @@ from tuner.sample import sample
 CLASSES = ("a cat", "<b>dog</b>", "c|d")
 RNG = np.random.default_rng(0)
 IMAGES = Sample(
+    "validation images",
     RNG.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8),
     RNG.integers(0, 3, 40),
     RNG.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8),
@@ -71,8 +74,10 @@ def offer(paths: RunPaths, number: int, epoch: int, accuracy: float, policy: str
 def test_each_format_answers_as_the_model_does_and_is_listed(tmp_path: Path, name: str) -> None:
     paths, out = a_run(tmp_path / "run"), tmp_path / "out" / "pets.keras"
     (written,) = export_model(paths, candidate(paths), out, named([name]), IMAGES)
-    assert written.path.exists()
-    assert written.difference <= (FORMATS[name].tolerance or 0.1)
+    expected = keras.models.load_model(candidate(paths).members[0].file).predict(IMAGES.images, verbose=0)
+    found = FORMATS[name].load(written.path)(IMAGES.images)
+    assert found == pytest.approx(expected, abs=FORMATS[name].tolerance or 0.1)
+    assert written.difference == pytest.approx(np.abs(found - expected).max(), abs=1e-6)
     assert written.size > 100
     assert json.loads(labels_path(out).read_text()) == list(CLASSES)
     assert f"| {written.path.name} |" in card_path(out).read_text()
@@ -85,7 +90,13 @@ def test_each_format_answers_as_the_model_does_and_is_listed(tmp_path: Path, nam
 def test_what_was_trained_in_bfloat16_is_handed_over_in_float32(tmp_path: Path, name: str) -> None:
     paths = a_run(tmp_path / "run", policy="mixed_bfloat16")
     (written,) = export_model(paths, candidate(paths), tmp_path / "out.keras", named([name]), IMAGES)
-    assert written.difference < 0.02, "bfloat16 has three digits"
+    rounded = keras.models.load_model(candidate(paths).members[0].file).predict(IMAGES.images, verbose=0)
+    found = FORMATS[name].load(written.path)(IMAGES.images)
+    assert found == pytest.approx(rounded, abs=0.02), "bfloat16 has three digits"
+    assert not np.array_equal(found, rounded)
+    assert {layer.dtype_policy.compute_dtype for layer in in_float32(candidate(paths).members[0].file).layers} == {
+        "float32"
+    }
 
 
 def test_a_format_that_answers_differently_is_not_written(tmp_path: Path) -> None:
@@ -137,15 +148,73 @@ def test_a_model_saved_with_lists_of_one_input_and_output_gives_one_answer(tmp_p
     assert Predictor(out).probabilities(IMAGES.images).shape == (40, 3)
 
 
+def test_formats_are_written_together_or_not_at_all(tmp_path: Path) -> None:
+    """Or the labels of one run would lie beside the model of another."""
+    paths, out = a_run(tmp_path / "run"), tmp_path / "out.keras"
+    export_model(paths, candidate(paths, rank=1), out, named(["keras"]), IMAGES)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+    wrong = replace(FORMATS["onnx"], load=lambda file: lambda images: np.zeros((len(images), 3)))
+    with pytest.raises(UserError, match="--formats onnx: its probabilities differ"):
+        export_model(paths, candidate(paths, rank=2), out, [FORMATS["keras"], wrong], IMAGES)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
+
+
+def test_images_of_all_classes_are_compared(tmp_path: Path) -> None:
+    """Those of a folder come class by class."""
+    asked: list[np.ndarray] = []
+
+    def load(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+        classify = FORMATS["keras"].load(file)
+        return lambda images: asked.append(images) or classify(images)  # type: ignore[func-returns-value]
+
+    images = np.repeat(np.arange(3, dtype=np.uint8), 400)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
+    many = Sample("validation images", images, np.repeat(np.arange(3), 400), IMAGES.training_images)
+    chosen, one = candidate(a_run(tmp_path / "run")), replace(FORMATS["keras"], load=load)
+    export_model(RunPaths(tmp_path / "run"), chosen, tmp_path / "out.keras", [one], many)
+    assert len(asked[0]) == 256
+    assert set(np.unique(asked[0])) == {0, 1, 2}
+
+
+def test_models_inside_a_model_are_handed_over_in_float32_too(tmp_path: Path) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        inner = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)])
+        pixels = keras.Input((8, 8, 3))
+        found = keras.layers.Dense(3, activation="softmax", dtype="float32")(inner(pixels))
+        keras.Model(pixels, found).save(tmp_path / "model.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    layers = in_float32(tmp_path / "model.keras")._flatten_layers()
+    assert {layer.dtype_policy.compute_dtype for layer in layers} == {"float32"}
+
+
+def test_logits_become_probabilities(tmp_path: Path) -> None:
+    pixels = keras.Input((8, 8, 3))
+    model = keras.Model(pixels, keras.layers.Dense(3)(keras.layers.Flatten()(pixels)))
+    model.save(tmp_path / "model.keras")
+    found = Predictor(tmp_path / "model.keras", CLASSES).probabilities(IMAGES.images)
+    logits = model.predict(IMAGES.images, verbose=0)
+    assert found == pytest.approx(np.asarray(keras.ops.softmax(logits)), abs=1e-5)
+
+
+def test_no_format_is_refused() -> None:
+    with pytest.raises(UserError, match="--formats: must be all, or some of keras"):
+        named([])
+
+
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(UserError, match="--formats tflight: must be all, or some of keras, savedmodel, onnx, litert"):
         named(["tflight"])
 
 
-def test_the_best_of_the_search_is_handed_over_unless_a_rank_is_named(tmp_path: Path) -> None:
+def test_the_first_finalist_is_handed_over_unless_a_rank_is_named(tmp_path: Path) -> None:
     paths = a_run(tmp_path / "run")
-    assert candidate(paths).members[0].trial.trial == 0
+    (first,) = candidate(paths).members
+    assert (first.trial.trial, first.seed, first.val_accuracy) == (1, 2, 0.63)
     assert candidate(paths, rank=2).members[0].trial.trial == 1
+    assert candidate(paths, rank=1).members[0].trial.trial == 0
+    shutil.rmtree(paths.finalists.root)
+    assert candidate(paths).members[0].trial.trial == 0, "without finalists the best of the search"
     with pytest.raises(UserError, match=r"--rank 3: that model was not kept; those of rank 1, 2 were"):
         candidate(paths, rank=3)
 
@@ -162,9 +231,19 @@ def test_an_ensemble_is_the_mean_of_the_best_finalists_models(tmp_path: Path) ->
         candidate(paths, ensemble=9)
 
 
+def test_an_ensemble_has_each_training_once_and_none_that_failed(tmp_path: Path) -> None:
+    paths = a_run(tmp_path / "run")
+    again = read_trials(paths.finalists)
+    write(paths.finalists.trial_record(3), replace(again[3], seed=again[2].seed))  # as if it had been interrupted
+    write(paths.finalists.trial_record(1), replace(again[1], state=TrialState.FAILED))
+    assert [member.val_accuracy for member in candidate(paths, ensemble=2).members] == pytest.approx([0.63, 0.60])
+    with pytest.raises(UserError, match="--ensemble 3: the run has 2 models of finalists"):
+        candidate(paths, ensemble=3)
+
+
 def test_the_card_says_what_is_known_and_escapes_names(tmp_path: Path) -> None:
     paths, out = a_run(tmp_path / "run"), tmp_path / "out.keras"
-    export_model(paths, candidate(paths), out, named(["keras"]), IMAGES)
+    export_model(paths, candidate(paths, rank=1), out, named(["keras"]), IMAGES)
     text = card_path(out).read_text()
     assert "<b>" not in text
     assert "a cat, &#60;b&#62;dog&#60;/b&#62;, c&#124;d" in text

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from scipy.stats import ttest_ind
 
-from results.finalists import lead, ranked
+from results.finalists import failed, lead, outcome, ranked
 from results.records import TrialRecord, TrialState
 from tests.results.written_run import a_trial
 
@@ -33,6 +33,25 @@ def test_a_run_that_did_not_finish_does_not_count() -> None:
     broken = [replace(run, state=TrialState.FAILED) for run in runs(32, 0.99)]
     assert [one.trial for one in ranked(SEARCHED, [*runs(16, 0.8), *broken])] == [0]
     assert ranked(SEARCHED, broken) == []
+
+
+def test_who_failed_on_a_seed_does_not_win_by_luck_on_another() -> None:
+    broken = [replace(run, state=TrialState.FAILED) for run in runs(32, 0.1, 0.1, begin=2)]
+    lucky = replace(runs(32, 0.99, begin=5)[0], seed=3)
+    found = ranked(SEARCHED, [*runs(16, 0.8, 0.82), *broken, lucky])
+    assert [(one.trial, one.failed) for one in found] == [(0, ()), (1, (1, 2))]
+
+
+def test_a_failure_that_was_repeated_with_luck_is_none() -> None:
+    (broken,) = runs(16, 0.1)
+    found = ranked(SEARCHED, [replace(broken, state=TrialState.FAILED), *runs(16, 0.8, begin=7)])
+    assert [(one.trial, one.failed, one.accuracies) for one in found] == [(0, (), [0.8])]
+    assert failed([replace(broken, state=TrialState.FAILED), *runs(16, 0.8, begin=7)]) == []
+
+
+def test_until_the_test_split_is_opened_nobody_has_won() -> None:
+    found = ranked(SEARCHED, runs(16, 0.8))
+    assert outcome(found, None, 0)[0].startswith("Trial 0 leads so far: 80.00 % validation accuracy")
 
 
 def test_of_two_finalists_the_lead_is_students() -> None:

@@ -105,6 +105,24 @@ def test_the_test_split_is_the_answer_where_it_was_opened(tmp_path: Path) -> Non
     assert "not opened" not in text
 
 
+def test_many_trials_of_which_the_best_lack_a_hyperparameter_are_drawn(tmp_path: Path) -> None:
+    best = [
+        a_trial(number, [0.9 - number / 1e4], units=number % 7, learning_rate=(number + 1) / 1e4)
+        for number in range(510)
+    ]
+    others = [a_trial(number, [0.1], optimizer="sgd", momentum=number / 1000) for number in range(510, 520)]
+    assert "Trials across hyperparameters" in page_of(write_run(tmp_path / "run", [*best, *others]))
+
+
+def test_finalists_that_failed_are_named(tmp_path: Path) -> None:
+    trials = many_trials(12)
+    paths = write_run(tmp_path / "run", trials)
+    paths.finalists.trial(0).mkdir(parents=True)
+    failed = replace(trials[1], trial=0, seed=1, state=TrialState.FAILED, reason="out of memory")
+    write(paths.finalists.trial_record(0), failed)
+    assert "failed: out of memory 1 training of finalists" in text_of(page_of(paths))
+
+
 def test_trials_in_every_state_are_shown(tmp_path: Path) -> None:
     trials = [a_trial(number, [0.5] if number < 3 else [], state) for number, state in enumerate(TrialState)]
     page = page_of(write_run(tmp_path / "run", trials))
@@ -146,6 +164,15 @@ def test_two_runs_are_compared_side_by_side(tmp_path: Path) -> None:
     write(two.study, replace(read_study(two), data=replace(read_study(two).data, fingerprint="another")))
     write_comparison([one, two], tmp_path / "comparison.html")
     assert "their accuracies do not compare" in text_of((tmp_path / "comparison.html").read_text(encoding="utf-8"))
+
+
+def test_a_run_without_an_epoch_leaves_the_others_their_colours(tmp_path: Path) -> None:
+    one, two = write_run(tmp_path / "one", []), write_run(tmp_path / "two", [a_trial(0, [0.5, 0.6])])
+    write_comparison([one, two], tmp_path / "new" / "comparison.html")
+    page = (tmp_path / "new" / "comparison.html").read_text(encoding="utf-8")
+    curve = page[page.index("<svg") : page.index("</svg>")]
+    assert "stroke: var(--stopped)" in curve, "the second colour, as in the key"
+    assert "stroke: var(--done)" not in curve
 
 
 def test_one_run_cannot_be_compared(tmp_path: Path) -> None:

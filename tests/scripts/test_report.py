@@ -21,7 +21,7 @@ def test_it_prints_the_files_that_it_wrote(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     written = [Path(line) for line in done.stdout.splitlines()]
-    assert [file.name for file in written] == ["report.html", "leaderboard.csv"]
+    assert [file.name for file in written] == ["report.html", "report.md", "leaderboard.csv"]
     assert all(file.is_file() for file in written)
 
 
