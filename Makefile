@@ -17,7 +17,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 # A search on scikit-learn's digits that transfers from the bundled backbone, its report, the exported model, and two
 # predictions.
 demo: $(INSTALLED)
-	$(BIN)/python scripts/search.py --space finetune --data digits --backbones cifar_cnn --trials 12 --max-epochs 9 --time-budget 150s --name $(RUN)
+	$(BIN)/python scripts/search.py --space finetune --data digits --backbones cifar_cnn --trials 12 --max-epochs 9 --time-budget 120s --finalists 2 --finalist-seeds 2 --name $(RUN)
 	$(BIN)/python scripts/export.py runs/$(RUN) --out runs/$(RUN)/export/model.keras
 	$(BIN)/python -c "from matplotlib.image import imsave; from sklearn.datasets import load_digits; \
 	  [imsave(f'runs/$(RUN)/export/a-{n}.png', load_digits().images[n], cmap='gray', vmin=0, vmax=16) for n in (3, 7)]"

@@ -141,7 +141,7 @@ class Monitor:
 
 def _called(trial: TrialRecord) -> str:
     """A finalist's training is no trial of the search, whose numbers it would seem to have."""
-    return f"trial {trial.trial}" if trial.seed is None else f"training {trial.trial}, seed {trial.seed},"
+    return f"trial {trial.trial}" if trial.seed is None else f"training {trial.trial} (seed {trial.seed})"
 
 
 def _accuracy(trial: TrialRecord | None) -> float:
