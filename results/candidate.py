@@ -48,7 +48,7 @@ def candidate(paths: RunPaths, rank: int | None = None, ensemble: int | None = N
     if rank is not None:
         return Candidate((_searched(paths, searched, rank),))
     if (test := read_test(paths)) is not None:
-        return Candidate((_tested(paths, test, searched[test.trial]),), test)
+        return Candidate((_tested(paths, test, searched),), test)
     first = handed_over(ranked(list(searched.values()), read_trials(paths.finalists)), None)
     own = [member for member in members_of(paths) if member.trial.trial == first]
     return Candidate((own[0] if own else _searched(paths, searched, None),))
@@ -71,8 +71,10 @@ def members_of(paths: RunPaths) -> list[Member]:
     return found
 
 
-def _tested(paths: RunPaths, test: TestRecord, trial: TrialRecord) -> Member:
+def _tested(paths: RunPaths, test: TestRecord, trials: dict[int, TrialRecord]) -> Member:
     file = paths.root / test.model
+    if test.trial not in trials:
+        raise UserError(f"{paths.trial_record(test.trial)} is not there: the record of the winner was removed")
     kept = next((one for one in BestModels(file.parent).ranked() if one.file == file.name), None)
     if kept is None or not file.is_file():
         raise UserError(
@@ -80,7 +82,9 @@ def _tested(paths: RunPaths, test: TestRecord, trial: TrialRecord) -> Member:
             "scripts/finalists.py --open-test-again trains it again"
         )
     seeds = {run.trial: run.seed for run in read_trials(paths.retrained if test.is_retrained else paths.finalists)}
-    return Member(file, trial, seeds[kept.trial], kept.epoch, None if test.is_retrained else kept.val_accuracy)
+    return Member(
+        file, trials[test.trial], seeds[kept.trial], kept.epoch, None if test.is_retrained else kept.val_accuracy
+    )
 
 
 def _finalists(paths: RunPaths, count: int) -> tuple[Member, ...]:
@@ -95,7 +99,11 @@ def _finalists(paths: RunPaths, count: int) -> tuple[Member, ...]:
 
 def _searched(paths: RunPaths, trials: dict[int, TrialRecord], rank: int | None) -> Member:
     # While the study runs a model may be kept a moment before its epoch is recorded.
-    kept = [one for one in BestModels(paths.best).ranked() if one.epoch <= len(trials[one.trial].epochs)]
+    kept = [
+        one
+        for one in BestModels(paths.best).ranked()
+        if one.trial in trials and one.epoch <= len(trials[one.trial].epochs)
+    ]
     if not kept:
         raise UserError(f"{paths.root} has no model yet: no trial has finished an epoch (see {paths.log.name})")
     frame = leaderboard(list(trials.values()), ())

@@ -37,7 +37,10 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
     if not len(labels):
         raise UserError(f"{study.data.source}: has no test image that decodes")
     predicting = ray.remote(num_cpus=resources.cpus, num_gpus=min(resources.gpus, 1), max_calls=1)(_probabilities)
-    probabilities = ray.get(predicting.remote(model, images, resources))
+    try:
+        probabilities = ray.get(predicting.remote(model, images, resources))
+    except UserError as error:  # Ray's words around it are a traceback
+        raise UserError(str(getattr(error, "cause", error))) from error
     # Before anybody sees what it says, and not where there is nothing to see.
     opened = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     opening = TestOpening(opened, f"{model.relative_to(paths.root)}, the configuration of trial {winner.trial}")

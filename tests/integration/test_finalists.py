@@ -119,6 +119,34 @@ def test_an_interrupt_leaves_the_test_split_shut_and_the_rest_to_be_done(
     assert len(read_study(paths).test_openings) == 1
 
 
+OWN_LAYER = """
+import keras
+
+class Twice(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+def build(hp):
+    units = hp.Choice("units", [8, 16])
+    layers = [keras.Input((32, 32, 3)), keras.layers.Flatten(), Twice(), keras.layers.Dense(units, "relu")]
+    model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+"""
+
+
+def test_a_model_that_needs_code_is_reported_and_leaves_the_test_split_shut(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN_LAYER)
+    printed = run("search.py", "--space", "own:build", "--data", "digits", "--trials", 1, "--max-epochs", 1,
+                  "--finalists", 1, "--finalist-seeds", 1, "--name", "own", cwd=tmp_path)  # fmt: skip
+    paths = RunPaths(tmp_path / "runs" / "own")
+    assert "Note: the test split stays shut: " in printed
+    assert "is not a model that Keras can load without other code: " in printed
+    assert "Traceback" not in printed
+    assert not read_study(paths).test_openings
+    assert "Trial 0 leads so far" in paths.report.read_text()
+
+
 def test_what_was_interrupted_goes_on(decided: tuple[RunPaths, str], tmp_path: Path) -> None:
     """As if the machine had stopped while the last finalist trained: the others are kept."""
     whole, _ = decided
