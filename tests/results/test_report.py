@@ -114,6 +114,12 @@ def test_many_trials_of_which_the_best_lack_a_hyperparameter_are_drawn(tmp_path:
     assert "Trials across hyperparameters" in page_of(write_run(tmp_path / "run", [*best, *others]))
 
 
+@pytest.mark.parametrize("momentum", [0, 0.0, 0.5])
+def test_a_hyperparameter_that_is_active_once_is_drawn(tmp_path: Path, momentum: float) -> None:
+    trials = [a_trial(0, [0.5]), a_trial(1, [0.6], units=32, momentum=momentum), a_trial(2, [0.7], units=16)]
+    assert "Trials across hyperparameters" in page_of(write_run(tmp_path / "run", trials))
+
+
 def test_finalists_that_failed_are_named(tmp_path: Path) -> None:
     trials = many_trials(12)
     paths = write_run(tmp_path / "run", trials)
