@@ -1,5 +1,6 @@
 """Which model of a run is handed over."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,22 +43,29 @@ def candidate(paths: RunPaths, rank: int | None = None, ensemble: int | None = N
     Raises:
         UserError: there are none.
     """
-    searched = {trial.trial: trial for trial in read_trials(paths)}
+    trials, again = read_trials(paths), read_trials(paths.finalists)
+    searched = {trial.trial: trial for trial in trials}
+    members = members_of(paths, trials, again)
     if ensemble is not None:
-        return Candidate(_finalists(paths, ensemble))
+        return Candidate(_first(members, ensemble))
     if rank is not None:
         return Candidate((_searched(paths, searched, rank),))
     if (test := read_test(paths)) is not None:
         return Candidate((_tested(paths, test, searched),), test)
-    first = handed_over(ranked(list(searched.values()), read_trials(paths.finalists)), None)
-    own = [member for member in members_of(paths) if member.trial.trial == first]
+    first = handed_over(ranked(trials, again), None)
+    own = [member for member in members if member.trial.trial == first]
     return Candidate((own[0] if own else _searched(paths, searched, None),))
 
 
-def members_of(paths: RunPaths) -> list[Member]:
-    """The models of the finalists' trainings that finished, the one that validates best first."""
-    searched = read_trials(paths)
-    runs = {run.trial: run for run in read_trials(paths.finalists)}
+def members_of(paths: RunPaths, searched: Sequence[TrialRecord], again: Sequence[TrialRecord]) -> list[Member]:
+    """The models of the finalists' trainings that finished, the one that validates best first.
+
+    Args:
+        paths: of the run.
+        searched: the trials of the search.
+        again: the trainings of finalists.
+    """
+    runs = {run.trial: run for run in again}
     found, seen = [], set()
     for one in BestModels(paths.finalists.best).ranked():
         run = runs.get(one.trial)
@@ -87,14 +95,13 @@ def _tested(paths: RunPaths, test: TestRecord, trials: dict[int, TrialRecord]) -
     )
 
 
-def _finalists(paths: RunPaths, count: int) -> tuple[Member, ...]:
-    found = members_of(paths)
-    if len(found) < count:
+def _first(members: Sequence[Member], count: int) -> tuple[Member, ...]:
+    if len(members) < count:
         raise UserError(
-            f"--ensemble {count}: the run has {len(found)} models of finalists; "
+            f"--ensemble {count}: the run has {len(members)} models of finalists; "
             "python scripts/finalists.py trains more (--finalists, --finalist-seeds)"
         )
-    return tuple(found[:count])
+    return tuple(members[:count])
 
 
 def _searched(paths: RunPaths, trials: dict[int, TrialRecord], rank: int | None) -> Member:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from results.figures import LINES, progress_of_several, svg
 from results.paths import RunPaths
 from results.report import Results, environment
-from results.whole_file import write_text
+from results.whole_file import write_text, writing_to
 from results.wording import cost, duration, elapsed, percent
 from search_spaces.configuration import shown
 from search_spaces.errors import UserError
@@ -34,11 +34,8 @@ def write_comparison(runs: Sequence[RunPaths], out: Path) -> None:
         configurations=_configurations(found),
         is_same_data=len({one.study.data.fingerprint for one in found}) == 1,
     )  # fmt: skip
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with writing_to(out):
         write_text(out, page)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another path") from error
 
 
 def _names(found: Sequence[Results]) -> list[str]:

@@ -18,7 +18,7 @@ from results.labels import card_path, labels_path
 from results.model_card import card
 from results.paths import RunPaths
 from results.records import read_study
-from results.whole_file import write_text
+from results.whole_file import write_text, writing_to
 from search_spaces.errors import UserError
 
 COMPARED = 256
@@ -70,8 +70,7 @@ def export_model(
     study = read_study(paths)
     picked = np.linspace(0, len(sample.images) - 1, min(COMPARED, len(sample.images))).astype(int)  # of all classes
     images, labels = sample.images[picked], None if sample.labels is None else sample.labels[picked]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with writing_to(out):
         # Beside their places, so that they can be moved there; and all of them before the first one is.
         with TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as beside, _one_file(chosen) as model:
             expected = FORMAT_OF_RUNS.load(model)(images)
@@ -85,8 +84,6 @@ def export_model(
                 _replace(Path(beside) / exported.path.name, exported.path)
         write_text(labels_path(out), json.dumps(list(study.data.class_names), indent=2, ensure_ascii=False) + "\n")
         write_text(card_path(out), card(out, study, chosen, written, sample.what))
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another path") from error
     return written
 
 

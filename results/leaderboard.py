@@ -17,7 +17,7 @@ def leaderboard(trials: Sequence[TrialRecord], hyperparameters: Sequence[str]) -
     Rank is by validation accuracy at the best epoch; of equals the lower trial number leads. A trial without a
     finished epoch has no rank and comes last. A hyperparameter that is named like a measure is told apart from it.
     """
-    ordered = sorted(trials, key=lambda trial: (-_accuracy(trial), trial.trial))
+    ordered = sorted(trials, key=lambda trial: (-trial.accuracy, trial.trial))
     rows = [_row(rank, trial, hyperparameters) for rank, trial in enumerate(ordered, start=1)]
     frame = pd.DataFrame(rows, columns=[*MEASURES, *map(_column, hyperparameters)])
     return frame.convert_dtypes()  # so that whole numbers stay whole in a column with gaps
@@ -40,10 +40,6 @@ def failures(trials: Sequence[TrialRecord]) -> dict[str, list[int]]:
 
 def _column(hyperparameter: str) -> str:
     return f"hyperparameter {hyperparameter}" if hyperparameter in MEASURES else hyperparameter
-
-
-def _accuracy(trial: TrialRecord) -> float:
-    return trial.best_epoch.val_accuracy if trial.best_epoch else -1.0
 
 
 def _row(rank: int, trial: TrialRecord, hyperparameters: Sequence[str]) -> dict[str, object]:

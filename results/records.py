@@ -72,6 +72,11 @@ class TrialRecord:
         """The epoch of the highest validation accuracy, the first of equals; None before any."""
         return max(self.epochs, key=lambda epoch: epoch.val_accuracy, default=None)
 
+    @property
+    def accuracy(self) -> float:
+        """Its highest validation accuracy, to put trials in order by: -1 before any epoch, below all others."""
+        return self.best_epoch.val_accuracy if self.best_epoch else -1.0
+
 
 @dataclass(frozen=True)
 class DataRecord:

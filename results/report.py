@@ -79,7 +79,7 @@ class Results:
         scored = [trial for trial in self.trials if trial.best_epoch]
         number = handed_over(self.finalists, self.test)
         first = [trial for trial in scored if trial.trial == number]
-        return max(first or scored, key=lambda trial: (_accuracy(trial), -trial.trial), default=None)
+        return max(first or scored, key=lambda trial: (trial.accuracy, -trial.trial), default=None)
 
 
 def write_report(paths: RunPaths) -> None:
@@ -172,10 +172,6 @@ def _examples(results: Results) -> list[Picture]:
 
 def _inline(file: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
-
-
-def _accuracy(trial: TrialRecord) -> float:
-    return trial.best_epoch.val_accuracy if trial.best_epoch else -1.0
 
 
 def _states(trials: Sequence[TrialRecord]) -> str:

@@ -7,7 +7,7 @@ from results.candidate import candidate
 from results.images import SUFFIXES
 from results.labels import read_labels
 from results.paths import RunPaths
-from results.records import read_study, read_test
+from results.records import read_study
 from results.wording import percent
 from search_spaces.errors import UserError
 
@@ -36,7 +36,8 @@ def served(model: Path, samples: Path | None, most_bytes: int) -> Served:
     """
     if model.is_dir():
         paths = RunPaths.existing(model)
-        study, chosen, test = read_study(paths), candidate(paths), read_test(paths)
+        study, chosen = read_study(paths), candidate(paths)
+        test = chosen.test
         shown = [paths.examples / one.file for one in test.examples] if test else []
         return Served(
             study.name, chosen.members[0].file, study.data.class_names,

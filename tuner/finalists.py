@@ -14,7 +14,7 @@ from results.best_models import BestModels
 from results.candidate import members_of
 from results.finalists import Finalist, ranked
 from results.leaderboard import leaderboard
-from results.records import read_trials
+from results.records import TrialRecord, read_trials
 from results.wording import counted
 from search_spaces.configuration import Configuration
 from tuner.config import StudyConfig
@@ -111,10 +111,10 @@ def missing_runs(config: StudyConfig) -> list[Run]:
     frame = leaderboard(trials, ())
     best = frame[frame["rank"].notna()]["trial"].head(config.finalists).tolist()
     configurations = [trial.configuration for number in best for trial in trials if trial.trial == number]
-    done = [(member.trial.configuration, member.seed) for member in members_of(config.paths)]
+    done = [(member.trial.configuration, member.seed) for member in members_of(config.paths, trials, again)]
     seeds = [(config.seed + number) % 2**32 for number in range(1, config.finalist_seeds + 1)]
     wanted = [(configuration, seed) for configuration in configurations for seed in seeds]
-    first = max((run.trial for run in again), default=-1) + 1
+    first = _unused(again)
     missing = [pair for pair in wanted if pair not in done]
     return [Run(number, *pair) for number, pair in enumerate(missing, start=first)]
 
@@ -128,7 +128,7 @@ def retrained(
     as long as theirs; its seed is that of the first of them. None when that training failed.
     """
     paths = config.paths.retrained
-    number = max((run.trial for run in read_trials(paths)), default=-1) + 1
+    number = _unused(read_trials(paths))
     until = round(statistics.mean(run.best_epoch.epoch for run in winner.runs.values() if run.best_epoch))
     run = Run(number, winner.configuration, min(winner.runs), until)
     print(f"Retraining trial {winner.trial} on training and validation images for {counted(until, 'epoch')}",
@@ -142,6 +142,11 @@ def retrained(
         print(f"Note: that failed ({recorder.trials[number].reason}); the winner's own model is taken", file=terminal)
         return None
     return paths.best / kept.file
+
+
+def _unused(trials: Sequence[TrialRecord]) -> int:
+    """The first number that is higher than theirs."""
+    return max((trial.trial for trial in trials), default=-1) + 1
 
 
 def _together(data: ImageData) -> ImageData:

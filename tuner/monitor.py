@@ -65,11 +65,12 @@ class Monitor:
         if self.console.is_terminal:
             return
         best = self._best()
+        is_better = best is not None and (best_before is None or best.accuracy > best_before.accuracy)
         if record.state is TrialState.INFEASIBLE:
             return  # there may be dozens; the others' lines count them
         if record.state is not TrialState.RUNNING:
             self.say(f"[{duration(self._elapsed())}] {_called(record)} {_ending(record)} | {self._summary()}")
-        elif best is not None and best.trial == record.trial and _accuracy(best) > _accuracy(best_before):
+        elif best is not None and is_better and best.trial == record.trial:
             epoch = best.best_epoch.epoch if best.best_epoch else 0
             # Its configuration once only: it is long.
             is_new = best_before is None or best_before.trial != best.trial
@@ -84,7 +85,7 @@ class Monitor:
 
     def _best(self) -> TrialRecord | None:
         scored = [trial for trial in self._trials.values() if trial.best_epoch]
-        return max(scored, key=lambda trial: (_accuracy(trial), -trial.trial), default=None)
+        return max(scored, key=lambda trial: (trial.accuracy, -trial.trial), default=None)
 
     def _ended(self) -> int:
         return sum(
@@ -124,7 +125,7 @@ class Monitor:
             table.add_column(title, justify="left" if title == "state" else "right", min_width=len(title), no_wrap=True)
         table.add_column("configuration", ratio=1, no_wrap=True, overflow="ellipsis")
         ordered = sorted(
-            self._trials.values(), key=lambda trial: (trial.state is not TrialState.RUNNING, -_accuracy(trial))
+            self._trials.values(), key=lambda trial: (trial.state is not TrialState.RUNNING, -trial.accuracy)
         )
         for trial in ordered[:SHOWN]:
             last = trial.epochs[-1] if trial.epochs else None
@@ -144,12 +145,8 @@ def _called(trial: TrialRecord) -> str:
     return f"trial {trial.trial}" if trial.seed is None else f"training {trial.trial} (seed {trial.seed})"
 
 
-def _accuracy(trial: TrialRecord | None) -> float:
-    return trial.best_epoch.val_accuracy if trial and trial.best_epoch else -1.0
-
-
 def _percent(trial: TrialRecord) -> str:
-    return f"{_accuracy(trial):.1%}" if trial.best_epoch else ""
+    return f"{trial.accuracy:.1%}" if trial.best_epoch else ""
 
 
 def _ending(trial: TrialRecord) -> str:

@@ -14,7 +14,7 @@ from results.candidate import members_of
 from results.evaluation import evaluate
 from results.examples import save_examples
 from results.finalists import Finalist
-from results.records import TestOpening, TestRecord, read_study, write
+from results.records import TestOpening, TestRecord, read_study, read_trials, write
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 from tuner.trial.datasets import digits, resize_all, three_way
@@ -31,7 +31,8 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
         UserError: the test split or the model cannot be loaded; then it has not been opened.
     """
     paths, study = config.paths, read_study(config.paths)
-    model = retrained or next(member.file for member in members_of(paths) if member.trial.trial == winner.trial)
+    members = members_of(paths, read_trials(paths), read_trials(paths.finalists))
+    model = retrained or next(member.file for member in members if member.trial.trial == winner.trial)
     skipped: list[str] = []
     images, labels = load_test_split(config.data, study.data.image_size, config.seed, skipped)
     if not len(labels):
