@@ -48,7 +48,7 @@ def in_strips(values: pd.Series) -> bool:
 
 def on_log_axis(values: pd.Series) -> bool:
     """Whether numbers are all positive and span more than `WIDE`."""
-    return bool(values.min() > 0 and values.max() > WIDE * values.min())
+    return len(values) > 0 and bool(values.min() > 0 and values.max() > WIDE * values.min())
 
 
 def log_axis(axes: Axes, values: Sequence[float]) -> None:

@@ -34,6 +34,8 @@ def main(
                 address = f"http://{host}:{port}"
                 print(f"{address}  drop an image there\n\ncurl --data-binary @IMAGE {address}/classify?top=3\n\n"
                       "Ctrl+C ends it", file=terminal, flush=True)  # fmt: skip
+                for ending in (signal.SIGINT, signal.SIGTERM):  # also where a shell has the first one ignored
+                    signal.signal(ending, signal.default_int_handler)
                 with suppress(KeyboardInterrupt):
                     signal.pause()
 

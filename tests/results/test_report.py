@@ -6,8 +6,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from results.comparison import write_comparison
 from results.paths import RunPaths
@@ -112,6 +115,42 @@ def test_many_trials_of_which_the_best_lack_a_hyperparameter_are_drawn(tmp_path:
     ]
     others = [a_trial(number, [0.1], optimizer="sgd", momentum=number / 1000) for number in range(510, 520)]
     assert "Trials across hyperparameters" in page_of(write_run(tmp_path / "run", [*best, *others]))
+
+
+VALUES = st.one_of(
+    st.lists(st.sampled_from([0, 1, 16, 32, 4096]), min_size=1, max_size=4),
+    st.lists(st.sampled_from([0.0, 1e-6, 0.1, 0.5, 3.0]), min_size=1, max_size=4),
+    st.lists(st.sampled_from(["a", "b<i>", "$c$"]), min_size=1, max_size=3),
+    st.lists(st.booleans(), min_size=1, max_size=2),
+)
+
+
+@st.composite
+def studies(draw: st.DrawFn) -> list[TrialRecord]:
+    """Trials of any states whose hyperparameters are active here and there."""
+    values = draw(st.dictionaries(st.sampled_from(["momentum", "units", "backbone", "unfrozen_layers"]), VALUES))
+    trials = []
+    for number in range(draw(st.integers(1, 12))):
+        accuracies = draw(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=3))
+        state = draw(st.sampled_from([TrialState.DONE, TrialState.STOPPED, TrialState.RUNNING, TrialState.FAILED]))
+        active = draw(st.sets(st.sampled_from(sorted(values)))) if values else ()
+        configuration = {name: draw(st.sampled_from(values[name])) for name in sorted(active)}
+        trial = a_trial(number, accuracies, state, reason="why", **configuration)
+        trials.append(replace(trial, configuration=configuration, worker=draw(st.sampled_from([None, "a 1", "b 2"]))))
+    return trials
+
+
+@given(studies())
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_study_has_a_report(trials: list[TrialRecord]) -> None:
+    with TemporaryDirectory() as folder:
+        assert "</html>" in page_of(write_run(Path(folder) / "run", trials))
+
+
+@pytest.mark.parametrize("momentum", [0, 0.0, 0.5])
+def test_a_hyperparameter_that_is_active_once_is_drawn(tmp_path: Path, momentum: float) -> None:
+    trials = [a_trial(0, [0.5]), a_trial(1, [0.6], units=32, momentum=momentum), a_trial(2, [0.7], units=16)]
+    assert "Trials across hyperparameters" in page_of(write_run(tmp_path / "run", trials))
 
 
 def test_finalists_that_failed_are_named(tmp_path: Path) -> None:
