@@ -44,7 +44,7 @@ def main(
             table.add_column(title, overflow="fold")
         for one in written:
             table.add_row(
-                str(one.path),
+                one.path.name,
                 f"{one.size / 1e6:.2f}",
                 f"{one.latency:.1f}",
                 f"{one.difference:.1g}",
