@@ -76,6 +76,10 @@ class RunPaths:
         """One trial's record."""
         return self.trial(number) / "trial.json"
 
+    def checkpoint(self, number: int) -> Path:
+        """What one trial needs to go on in another process."""
+        return self.trial(number) / "checkpoint.npz"
+
     @property
     def best(self) -> Path:
         """The few best models."""

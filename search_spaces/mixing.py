@@ -26,6 +26,9 @@ class MixedBatches(keras.utils.PyDataset):
         labels: one-hot, [n, classes].
     """
 
+    epoch: int = 0
+    """Order and mixture follow from it and from NumPy's global seed. Keras says when an epoch ends, but not which."""
+
     def __init__(self, hp: keras_tuner.HyperParameters, images: np.ndarray, labels: np.ndarray) -> None:
         super().__init__()
         alpha = hp.get("mix_alpha")
@@ -37,18 +40,31 @@ class MixedBatches(keras.utils.PyDataset):
         )
         self._images, self._labels, self._size = images, labels, hp.get("batch_size")
         # A seed from NumPy's global generator, so that `keras.utils.set_random_seed` makes it repeat.
-        self._random = np.random.default_rng(np.random.randint(2**31))
-        self._order = self._random.permutation(len(images))
+        self._seed = np.random.randint(2**31)
 
     def __len__(self) -> int:
         return -(-len(self._images) // self._size)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        drawn = self._order[index * self._size : (index + 1) * self._size]
+        drawn = self._drawn(index)
+        self._mix.generator.state.assign([self._seed, self.epoch * len(self) + index])
         # As NumPy arrays: what trains is Keras's business, and its backends take these alike.
         batch = {"images": self._images[drawn].astype("float32"), "labels": self._labels[drawn].astype("float32")}
         mixed = self._mix(batch, training=True)
         return keras.ops.convert_to_numpy(mixed["images"]), keras.ops.convert_to_numpy(mixed["labels"])
 
-    def on_epoch_end(self) -> None:
-        self._order = self._random.permutation(len(self._images))
+    def _drawn(self, index: int) -> np.ndarray:
+        """Positions of the images of a batch."""
+        order = np.random.default_rng((self._seed, self.epoch)).permutation(len(self._images))
+        return order[index * self._size : (index + 1) * self._size]
+
+
+class Follow(keras.callbacks.Callback):
+    """Tells such batches which epoch begins."""
+
+    def __init__(self, batches: MixedBatches) -> None:
+        super().__init__()
+        self._batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._batches.epoch = epoch

@@ -68,7 +68,10 @@ class SearchSpace(keras_tuner.HyperModel):
         initial_epoch = given.pop("initial_epoch", 0)
         data: dict[str, Any] = {"x": x, "y": y, "batch_size": hp.get("batch_size")}
         if hp.get("mix") != "none":
-            data = {"x": mixing.MixedBatches(hp, x, y)}
+            # They are in an order of their own; that of Keras would depend on what was drawn before.
+            batches = mixing.MixedBatches(hp, x, y)
+            data = {"x": batches, "shuffle": False}
+            given["callbacks"].insert(0, mixing.Follow(batches))
         begins = [min(begin, epochs) for begin in self.stages(hp)]
         for stage, (begin, end) in enumerate(pairwise([*begins, epochs])):
             if end <= max(begin, initial_epoch):

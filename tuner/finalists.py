@@ -99,7 +99,7 @@ def train_finalists(config: StudyConfig, data: ImageData, settings: TrialSetting
         with Monitor(f"{config.paths.name}, finalists", len(runs), config.max_epochs, terminal) as monitor:
             recorder = Recorder(finals, config.max_epochs, monitor.changed, monitor.say)
             # Their models are all kept, and none is turned away for a limit that it has met before.
-            own = dataclasses.replace(settings, best=finals.best, kept=runs[-1].number + 1, limits=Limits())
+            own = dataclasses.replace(settings, run=finals, kept=runs[-1].number + 1, limits=Limits())
             searcher = RunSearcher(runs, settings.resources.concurrency)
             run_trials(finals, searcher, FIFOScheduler(), recorder, own, data)
     return ranked(read_trials(config.paths), read_trials(finals))
@@ -135,7 +135,7 @@ def retrained(
           file=terminal, flush=True)  # fmt: skip
     paths.root.mkdir(exist_ok=True)
     recorder = Recorder(paths, until, lambda record: None, lambda note: print(note, file=terminal, flush=True))
-    own = dataclasses.replace(settings, best=paths.best, kept=number + 1, limits=Limits())
+    own = dataclasses.replace(settings, run=paths, kept=number + 1, limits=Limits())
     run_trials(paths, RunSearcher([run], 1), FIFOScheduler(), recorder, own, _together(data))
     kept = next((one for one in BestModels(paths.best).ranked() if one.trial == number), None)
     if kept is None:

@@ -107,6 +107,7 @@ class Recorder(tune.Callback):
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
         self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self.clock - record.started))
+        self._paths.checkpoint(record.trial).unlink(missing_ok=True)
 
     def _set(self, record: TrialRecord) -> None:
         self.trials[record.trial] = record

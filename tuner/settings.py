@@ -32,7 +32,7 @@ def trial_settings(
         resources = _packed(config, preparation.spec, space, data, dtype_policy(precision), resources, terminal)
     print(f"{counted(resources.concurrency, 'trial')} at a time, in {precision}", file=terminal, flush=True)
     return TrialSettings(
-        preparation.spec, config.seed, config.max_epochs, precision, resources, config.paths.best,
+        preparation.spec, config.seed, config.max_epochs, precision, resources, config.paths,
         config.feature_store, config.feature_store_gb, config.views, config.limits(),
     )  # fmt: skip
 

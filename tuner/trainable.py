@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from results.best_models import BestModels
+from results.paths import RunPaths
 from search_spaces.registry import SpaceSpec
 from tuner.trial.datasets import ImageData
 from tuner.trial.errors import Infeasible, OutOfMemory, TrialFailure
@@ -43,8 +44,8 @@ class TrialSettings:
     max_epochs: int
     precision: str
     resources: TrialResources
-    best: Path
-    """Folder of the best models."""
+    run: RunPaths
+    """Where each trial leaves its checkpoint, and the best ones their models."""
     feature_store: Path
     feature_store_gb: float
     views: int
@@ -57,7 +58,8 @@ class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
 
     Where the config has a "seed" too, it stands for the study's. With "until" the trial ends after that epoch, and the
-    model of its last epoch is kept rather than of its best one.
+    model of its last epoch is kept rather than of its best one. After each epoch but the last one a trial leaves a
+    checkpoint in its folder; one whose config says "resume" goes on from there.
 
     A result has "epoch", the training's metrics, "parameters", "file_bytes" and "latency" of its model (`Footprints`)
     and, where frozen layers are computed once, "features", the seconds to find or compute them so far; or, when the
@@ -110,8 +112,11 @@ class WarmTrial(tune.Trainable):
             if epoch is None:
                 return self._ended(self._training)
             epoch |= self._footprint | self._of_features()
-            if "until" not in self.config or epoch["epoch"] >= self._last_epoch:
+            is_last = epoch["epoch"] >= self._last_epoch
+            if "until" not in self.config or is_last:
                 self._offer(self._training, epoch)
+            if not is_last:
+                self._training.checkpoint().write(self._checkpoint)
         except Infeasible as infeasible:
             found = {"infeasible": str(infeasible), "value": infeasible.value} | infeasible.measured
             return found | {"val_accuracy": math.nan, "done": True}
@@ -121,15 +126,19 @@ class WarmTrial(tune.Trainable):
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True} | again
         note = self._features.warning if self._features is not None else None
         result = self._result = epoch | ({"note": note} if note else {})
-        return result | {"done": result["epoch"] >= self._last_epoch}
+        return result | {"done": is_last}
 
     @property
     def _last_epoch(self) -> int:
         return self.config.get("until", self._settings.max_epochs)
 
     def _offer(self, training: Training, result: dict[str, float]) -> None:
-        best = BestModels(self._settings.best, self._settings.kept)
+        best = BestModels(self._settings.run.best, self._settings.kept)
         best.offer(self.config["trial"], result, training.save_model)
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self._settings.run.checkpoint(self.config["trial"])
 
     def _of_features(self) -> dict[str, float]:
         features = self._features
@@ -146,6 +155,7 @@ class WarmTrial(tune.Trainable):
     def _begin(self) -> Training:
         if self._space is None:
             self._space = self._warm_up()
+        from tuner.trial.checkpoint import Checkpoint
         from tuner.trial.traced import TracedModels
         from tuner.trial.training import Training
 
@@ -164,6 +174,7 @@ class WarmTrial(tune.Trainable):
             self._features,
             settings.views,
             self._traced,
+            Checkpoint.read(self._checkpoint) if self.config.get("resume") and self._checkpoint.is_file() else None,
         )
 
     def _measured(self, training: Training) -> dict[str, float]:

@@ -11,6 +11,7 @@ import keras
 import pytest
 
 from results.best_models import BestModels
+from results.paths import RunPaths
 from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
 from search_spaces.declaration import declared
@@ -39,9 +40,11 @@ def worker(two_colours: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     one = WarmTrial.__new__(WarmTrial)  # without Ray's own constructor, which wants a cluster
     one.config = config(0)
     settings = TrialSettings(
-        spec, 0, TASK.max_epochs, "float32", TrialResources(1, 0, 1), tmp_path / "best", tmp_path / "store", 1.0, 0,
+        spec, 0, TASK.max_epochs, "float32", TrialResources(1, 0, 1), RunPaths(tmp_path), tmp_path / "store", 1.0, 0,
         Limits(parameters=100_000),
     )  # fmt: skip
+    for trial in range(50):
+        settings.run.trial(trial).mkdir(parents=True)  # as Ray does
     one.setup(one.config, settings, two_colours)
     yield one
     one.cleanup()
@@ -57,6 +60,21 @@ def test_a_trial_ends_after_its_last_epoch_and_its_model_is_kept(worker: WarmTri
     assert [(result["epoch"], result["done"]) for result in results] == [(1, False), (2, True)]
     assert results[0]["parameters"] == 546
     assert [kept.trial for kept in BestModels(tmp_path / "best").ranked()] == [0]
+
+
+def test_a_trial_goes_on_from_its_checkpoint(worker: WarmTrial, tmp_path: Path) -> None:
+    whole = [worker.step(), worker.step()]
+    next_trial(worker, config(1))
+    worker.step()
+    next_trial(worker, config(1) | {"resume": True})  # in the same process here, which knows nothing of it either
+    rest = worker.step()
+    assert (rest["epoch"], rest["done"]) == (2, True)
+    assert rest["val_loss"] == pytest.approx(whole[1]["val_loss"], rel=1e-4)
+
+
+def test_a_trial_that_has_no_checkpoint_yet_begins_anew(worker: WarmTrial) -> None:
+    next_trial(worker, config(2) | {"resume": True})
+    assert worker.step()["epoch"] == 1
 
 
 def test_every_twentieth_trial_also_forgets_what_makes_it_faster(

@@ -47,11 +47,16 @@ class Fitting:
         self._model, self._features, self._seed, self._views = model, features, seed, views
         self._traced = traced or TracedModels()
         self._keras_fit = model.fit
+        self.watchers: list[keras.callbacks.Callback] = []
+        """The callbacks of the latest `fit`."""
+        self.last_epoch = 0
+        """The epoch that it ends after at the latest."""
         if is_plain(model):
             model.fit = self.fit
 
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, **options: Any) -> Any:
         """As `keras.Model.fit`."""
+        self.watchers, self.last_epoch = keras.tree.flatten(options.get("callbacks") or []), epochs
         given = {"x": x, "y": y, "batch_size": batch_size, "epochs": epochs, **options}
         known = {"verbose", "callbacks", "validation_data", "initial_epoch", "validation_batch_size"}
         if not (set(options) <= known and isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):

@@ -10,9 +10,11 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 
 from search_spaces.hyperparameter import Value
 from search_spaces.space import VALIDATION_BATCH, populated, targets
+from tuner.trial.checkpoint import Changes, Checkpoint, Restore, counted
 from tuner.trial.datasets import ImageData
 from tuner.trial.errors import OUT_OF_MEMORY, Infeasible, OutOfMemory, TrialFailure
 from tuner.trial.features import Features
@@ -42,9 +44,10 @@ class Training:
         features: where what a frozen prefix puts out is kept; without, the whole model trains.
         views: how many augmented views of the training images are kept there (see `Fitting`).
         traced: the worker's traced models (see `Fitting`).
+        checkpoint: to go on from, as if nothing had happened; a user's `fit` has to hand `initial_epoch` on for that.
 
     Raises:
-        TrialFailure: the model cannot be built.
+        TrialFailure: the model cannot be built, or the checkpoint is of another one.
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class Training:
         features: Features | None = None,
         views: int = 0,
         traced: TracedModels | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
-        self.epoch = 0
+        self.epoch = checkpoint.epoch if checkpoint else 0
+        self._checkpoint = checkpoint
         self.model: keras.Model
         self._space, self._configuration, self._data = space, dict(configuration), data
         self._epochs, self._seed, self._dtype_policy = epochs, seed, dtype_policy
@@ -113,6 +118,14 @@ class Training:
         with _failures("the model cannot be saved"):
             without(self.model, is_augmentation).save(path, include_optimizer=False)
 
+    def checkpoint(self) -> Checkpoint:
+        """To go on from after the latest epoch, in another process."""
+        fitting = self._fitting
+        # After the last epoch of a stage the next one begins, with an optimizer and callbacks of its own.
+        goes_on = self.epoch < fitting.last_epoch
+        optimizer = [np.asarray(variable) for variable in self.model.optimizer.variables] if goes_on else []
+        return Checkpoint(self.epoch, self._changes.found(), optimizer, counted(fitting.watchers))
+
     def close(self) -> None:
         """End the training where it is."""
         self._steps.close()
@@ -124,10 +137,13 @@ class Training:
         hp = populated(self._configuration)
         self._space.declare_hyperparameters(hp)
         self.model = self._space.build(hp)
-        Fitting(self.model, self._features, self._seed, self._views, self._traced)
+        self._fitting = Fitting(self.model, self._features, self._seed, self._views, self._traced)
         data, classes = self._data, len(self._data.class_names)
         if not self.model.built:  # a subclass, or Sequential without an Input: Keras would build it in fit
             self.model(keras.ops.convert_to_tensor(data.train_images[:1]))
+        self._changes = Changes(self.model)
+        if self._checkpoint is not None:
+            self._changes.restore(self._checkpoint.variables)
         hand_over({})
         report = _Report(hand_over)
         result = self._space.fit(
@@ -137,12 +153,20 @@ class Training:
             targets(self.model, data.train_labels, classes),
             validation_data=(data.validation_images, targets(self.model, data.validation_labels, classes)),
             epochs=self._epochs,
-            callbacks=[keras.callbacks.TerminateOnNaN(), report],
+            callbacks=[keras.callbacks.TerminateOnNaN(), *self._restored(), report],
             verbose=0,
             **self._batch_size(),
+            **self._begin(),
         )
         if not report.was_called:
             hand_over(_final_metrics(result))
+
+    def _restored(self) -> list[keras.callbacks.Callback]:
+        return [] if self._checkpoint is None else [Restore(self._checkpoint, lambda: self._fitting.watchers)]
+
+    def _begin(self) -> dict[str, int]:
+        """Not given unless it has to be, because a user's `fit` may not know it."""
+        return {} if self._checkpoint is None else {"initial_epoch": self._checkpoint.epoch}
 
     def _batch_size(self) -> dict[str, Value]:
         """A space with a `fit` of its own chooses the batch size itself, as KerasTuner's guide shows it."""
