@@ -11,7 +11,7 @@ from filelock import FileLock
 from pydantic import TypeAdapter
 
 from results.paths import trial_name
-from results.whole_file import write_text
+from results.whole_file import put, unfinished, write_text
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,19 @@ class BestModels:
         if candidate not in self._with(candidate):
             return False
         self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = self.folder / f".unfinished-{candidate.file}"  # keeps the ending, by which Keras tells the format
+        temporary = unfinished(self.folder / candidate.file)  # keeps the ending, by which Keras tells the format
         try:
-            save(unfinished)
+            save(temporary)
             with FileLock(self.folder / ".lock"):
-                return self._admit(candidate, unfinished)
+                return self._admit(candidate, temporary)
         finally:
-            unfinished.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
     def _admit(self, candidate: SavedModel, saved: Path) -> bool:
         kept = self._with(candidate)
         if candidate not in kept:
             return False
-        saved.replace(self.folder / candidate.file)
+        put(saved, self.folder / candidate.file)
         write_text(self._index, _INDEX.dump_json(kept, indent=2).decode() + "\n")
         wanted = {model.file for model in kept}
         for file in self.folder.glob("trial-*.keras"):

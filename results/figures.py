@@ -19,6 +19,7 @@ COLOURS = {
     "done": "#2f6db5",
     "stopped": "#d4812a",
     "running": "#2b9483",
+    "interrupted": "#2b9483",
     "failed": "#c2382e",
     "infeasible": "#8a6fb0",
 }
@@ -47,7 +48,13 @@ STYLE: dict[Any, object] = {
     "savefig.facecolor": "none",
 }
 
-END = {TrialState.DONE: "o", TrialState.STOPPED: "o", TrialState.RUNNING: ">", TrialState.FAILED: "x"}
+END = {
+    TrialState.DONE: "o",
+    TrialState.STOPPED: "o",
+    TrialState.RUNNING: ">",
+    TrialState.INTERRUPTED: ">",
+    TrialState.FAILED: "x",
+}
 """The marker at the end of a trial's curve; that of a stopped one is hollow."""
 
 

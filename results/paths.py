@@ -59,13 +59,28 @@ class RunPaths:
         return self.root / "study.journal"
 
     @property
+    def known(self) -> Path:
+        """The trials of earlier runs that the study began with."""
+        return self.root / "known.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the program that works on the run."""
+        return self.root / ".lock"
+
+    @property
+    def ray(self) -> Path:
+        """Ray Tune's own folder, while it runs; nothing in it is ever read."""
+        return self.root / ".ray"
+
+    @property
     def log(self) -> Path:
         """What Ray and the training library printed."""
         return self.root / "search.log"
 
     @property
     def trials(self) -> Path:
-        """Ray Tune's experiment folder, a folder a trial."""
+        """A folder a trial."""
         return self.root / "trials"
 
     def trial(self, number: int) -> Path:

@@ -20,12 +20,18 @@ class TrialState(StrEnum):
 
     RUNNING = "RUNNING"
     STOPPED = "STOPPED"
-    """Ended early, by the scheduler or because the study's time was up."""
+    """Ended early by the scheduler."""
+    INTERRUPTED = "INTERRUPTED"
+    """Cut off where it was when the search ended; a resumption goes on with it."""
     DONE = "DONE"
     """Trained for all its epochs."""
     FAILED = "FAILED"
     INFEASIBLE = "INFEASIBLE"
     """Not trained, because its model is beyond a limit of the study."""
+
+
+TO_GO_ON = (TrialState.RUNNING, TrialState.INTERRUPTED)
+"""States of trials that are not over: what a killed search leaves is RUNNING for ever."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,9 @@ class TrialRecord:
     seed: int | None = None
     """Of weights and batches, where it is not the study's: a finalist's."""
     worker: str | None = None
-    """Which process trained it: machine and process number."""
+    """Which process trained it last: machine and process number."""
+    lost: int = 0
+    """How many processes were lost that trained it."""
 
     @property
     def best_epoch(self) -> EpochRecord | None:
@@ -119,6 +127,12 @@ class StudyRecord:
     """Names, in the order in which the space declares them."""
     rungs: tuple[int, ...] = ()
     """Epochs after which the scheduler may stop a trial."""
+    space: str = ""
+    """A digest of all that the space declares."""
+    first: tuple[Configuration, ...] = ()
+    """What was tried before anything was drawn."""
+    resumed: tuple[str, ...] = ()
+    """When its search was taken up again."""
     test_openings: tuple[TestOpening, ...] = ()
 
 
@@ -153,15 +167,22 @@ class TestRecord:
     """Test files that did not decode."""
 
 
-Record = TypeVar("Record", StudyRecord, TrialRecord, TestRecord)
+@dataclass(frozen=True)
+class KnownTrials:
+    """Trials of earlier runs that a study began with."""
+
+    trials: tuple[TrialRecord, ...] = ()
+
+
+Record = TypeVar("Record", StudyRecord, TrialRecord, TestRecord, KnownTrials)
 
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (StudyRecord, TrialRecord, TestRecord)
+    kind: TypeAdapter(kind) for kind in (StudyRecord, TrialRecord, TestRecord, KnownTrials)
 }  # made once, because that takes longer than to read a record
 
 
-def write(path: Path, record: StudyRecord | TrialRecord | TestRecord) -> None:
+def write(path: Path, record: StudyRecord | TrialRecord | TestRecord | KnownTrials) -> None:
     """Write a record as indented JSON, whole or not at all."""
     write_text(path, _ADAPTERS[type(record)].dump_json(record, indent=2).decode() + "\n")
 
@@ -199,3 +220,8 @@ def read_trials(paths: RunPaths) -> list[TrialRecord]:
 def read_test(paths: RunPaths) -> TestRecord | None:
     """What the test split said, if it was opened."""
     return read(paths.test, TestRecord) if paths.test.is_file() else None
+
+
+def read_known(paths: RunPaths) -> tuple[TrialRecord, ...]:
+    """The trials of earlier runs that a study began with."""
+    return read(paths.known, KnownTrials).trials if paths.known.is_file() else ()

@@ -39,6 +39,7 @@ from search_spaces.configuration import shown
 ENDINGS = {
     "DONE": "done",
     "STOPPED": "stopped early",
+    "INTERRUPTED": "interrupted",
     "RUNNING": "still running",
     "FAILED": "failed",
     "INFEASIBLE": "infeasible",

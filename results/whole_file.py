@@ -7,18 +7,36 @@ from pathlib import Path
 
 from search_spaces.errors import UserError
 
+UNFINISHED = ".unfinished-"
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path to write to; it takes `path`'s place when the block ends, and vanishes when it raises."""
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = unfinished(path)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
+        put(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def unfinished(path: Path) -> Path:
+    """Where to write what is to take `path`'s place; the name ends as that does, and no other process's is the same."""
+    return path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
+
+
+def put(temporary: Path, path: Path) -> None:
+    """Let a written file take `path`'s place, once the disk has it."""
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    temporary.replace(path)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Take away what processes that were killed had begun to write."""
+    for file in folder.rglob(f"{UNFINISHED}*"):
+        file.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated as A
 
-from typer import Exit, Option, Typer
+from typer import Context, Exit, Option, Typer
 
 from search_spaces.errors import reported
 from search_spaces.recipes import RECIPES
@@ -17,13 +17,9 @@ def print_recipes(is_asked: bool) -> None:
 
 
 def main(
-    space: A[
-        str,
-        Option(help="finetune, custom_cnn, or PACKAGE.MODULE:NAME: a KerasTuner HyperModel or a function build(hp)."),
-    ] = "finetune",
-    data: A[
-        str, Option(help="cifar10, digits, or a folder with a subfolder a class (or train/, val/, test/ of such).")
-    ] = "cifar10",
+    context: Context,
+    space: A[str, Option(help="finetune, custom_cnn, or PACKAGE.MODULE:NAME of a KerasTuner HyperModel.")] = "finetune",
+    data: A[str, Option(help="cifar10, digits, or a folder with a subfolder a class, or of such splits.")] = "cifar10",
     image_size: A[int | None, Option(help="Side in pixels. Default: their own if alike and square, or 96.")] = None,
     strict: A[bool, Option("--strict", help="An image that does not decode is an error, not skipped.")] = False,
     weights: A[str, Option(help="imagenet, none, a file, or a folder of <backbone>.weights.h5.")] = "imagenet",
@@ -32,10 +28,8 @@ def main(
     max_epochs: A[int, Option(help="Epochs of a trial that is not stopped early.")] = 20,
     time_budget: A[str | None, Option(help="End the search after this long: 90s, 30m, 1.5h, 2d.")] = None,
     recipes: A[str, Option(help="Known systems to try first: A,B or all; they count among --trials.")] = "",
-    list_recipes: A[
-        bool, Option("--list-recipes", callback=print_recipes, is_eager=True, help="Show the known systems and end.")
-    ] = False,
-    configs: A[Path | None, Option(help="JSON list of configurations to try first; they count among --trials.")] = None,
+    list_recipes: A[bool, Option("--list-recipes", callback=print_recipes, is_eager=True, help="Show them.")] = False,
+    configs: A[Path | None, Option(help="JSON list of configurations to try first; they count, too.")] = None,
     fix: A[list[str] | None, Option(metavar="NAME=VALUE", help="Keep a hyperparameter there; repeatable.")] = None,
     warm_start: A[str, Option(help="Runs of the same space and classes to learn from: RUN,RUN.")] = "",
     max_parameters: A[int | None, Option(help="Train no model that has more.")] = None,
@@ -43,6 +37,8 @@ def main(
     scheduler: A[str, Option(help="asha stops weak trials early; none trains all to the end.")] = "asha",
     grace_epochs: A[int, Option(help="Epochs before ASHA may stop a trial: its first rung.")] = 1,
     reduction_factor: A[float, Option(help="ASHA lets about one in this many go on from each rung.")] = 3.0,
+    max_failures: A[int, Option(help="Lost workers after which a trial is given up.")] = 3,
+    trial_timeout: A[str, Option(help="A trial hangs that has no epoch for this long.")] = "6h",
     concurrency: A[int | None, Option(help="Most trials at a time. Default: as many as fit.")] = None,
     cpus_per_trial: A[float | None, Option(help="CPUs (threads) of a trial. Default: 1, or a GPU's share.")] = None,
     gpus_per_trial: A[float | None, Option(help="GPUs of a trial, or a share. Default: what it needs.")] = None,
@@ -55,21 +51,25 @@ def main(
     retrain: A[bool, Option("--retrain", help="Then train the winner on the validation images too.")] = False,
     seed: A[int, Option(help="Draws splits, configurations and weights.")] = 0,
     name: A[str | None, Option(help="Of the run. Default: the space and the time.")] = None,
+    resume: A[bool, Option("--resume", help="Go on with the run --name; options not given are as they were.")] = False,
     storage: A[Path, Option(help="Folder of runs.")] = Path("runs"),
     address: A[str | None, Option(help="Of a running Ray cluster: auto or HOST:PORT. Default: start Ray here.")] = None,
     dashboard: A[bool, Option("--dashboard/--no-dashboard", help="Start Ray's dashboard on 127.0.0.1.")] = True,
 ) -> None:
     """Search for the best image classifier: Ray Tune schedules Optuna-guided Keras trials, ASHA stops the weak ones."""
-    options = {option: value for option, value in locals().items() if option != "list_recipes"}
+    texts = {name: value for name, value in locals().items() if name not in ("context", "list_recipes", "resume")}
+    given = {name for name in texts if context.get_parameter_source(name).name == "COMMANDLINE"}
     with reported():
         from results.summary import print_summary
-        from tuner.config import StudyConfig, names, seconds, settings
-        from tuner.study import run_study
+        from tuner.config import StudyConfig, parsed
+        from tuner.resumption import resumed
+        from tuner.study import resume_study, run_study
 
-        options |= {"recipes": names(recipes), "fix": settings(fix or ()), "warm_start": names(warm_start)}
-        options["backbones"] = None if backbones is None else names(backbones)
-        options["time_budget"] = None if time_budget is None else seconds(time_budget)
-        print_summary(run_study(StudyConfig(**options)))
+        options = parsed(texts)
+        if resume:
+            print_summary(resume_study(resumed({name: options[name] for name in given})))
+        else:
+            print_summary(run_study(StudyConfig(**options)))
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -20,9 +20,14 @@ class Unavailable(UserError):
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """For scripts: end the program with the message and exit status 2 when a UserError is raised inside."""
+    """For scripts: end the program with the message and exit status 2 when a UserError is raised inside.
+
+    At Ctrl+C it ends with the status that shells expect then, and no traceback.
+    """
     try:
         yield
+    except KeyboardInterrupt:
+        sys.exit(130)
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)

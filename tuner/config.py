@@ -53,6 +53,10 @@ class StudyConfig:
     scheduler: str = "asha"
     grace_epochs: int = 1
     reduction_factor: float = 3.0
+    max_failures: int = 3
+    """Workers that a trial may lose and go on."""
+    trial_timeout: float = 6 * 3600.0
+    """Seconds without an epoch, after which a trial is taken to hang."""
     concurrency: int | None = None
     cpus_per_trial: float | None = None
     gpus_per_trial: float | None = None
@@ -81,6 +85,7 @@ class StudyConfig:
             "grace_epochs": 1,
             "concurrency": 1,
             "max_parameters": 1,
+            "max_failures": 0,
             "finalists": 0,
             "finalist_seeds": 1,
             "seed": 0,
@@ -93,6 +98,7 @@ class StudyConfig:
             "cpus_per_trial",
             "gpus_per_trial",
             "time_budget",
+            "trial_timeout",
             "reduction_factor",
             "feature_store_gb",
             "max_latency",
@@ -100,7 +106,7 @@ class StudyConfig:
         for option in floats:
             value = getattr(self, option)
             _require(value is None or math.isfinite(value), option, value, "must be finite")
-        for option in ("cpus_per_trial", "time_budget", "max_latency"):
+        for option in ("cpus_per_trial", "time_budget", "trial_timeout", "max_latency"):
             value = getattr(self, option)
             _require(value is None or value > 0, option, value, "must be more than 0")
         gigabytes = self.feature_store_gb
@@ -155,15 +161,30 @@ def _require(holds: bool, option: str, value: object, rule: str) -> None:
         raise UserError(f"--{option.replace('_', '-')} {value}: {rule}")
 
 
-def seconds(text: str) -> float:
-    """A duration such as `90s`, `30m`, `1.5h` or `2d` in seconds; a bare number counts seconds.
+def parsed(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """A command line's options as `StudyConfig` has them: lists, settings and durations are texts there.
+
+    Raises:
+        UserError: a text that is none of those.
+    """
+    found = dict(texts)
+    for option in ("recipes", "warm_start", "backbones"):
+        found[option] = None if texts[option] is None else names(texts[option])
+    for option in ("time_budget", "trial_timeout"):
+        flag = f"--{option.replace('_', '-')}"
+        found[option] = None if texts[option] is None else seconds(flag, texts[option])
+    return found | {"fix": settings(texts["fix"] or ())}
+
+
+def seconds(option: str, text: str) -> float:
+    """A duration such as `90s`, `30m`, `1.5h` or `2d`, given to that option, in seconds; a bare number counts seconds.
 
     Raises:
         UserError: anything else.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if not match:
-        raise UserError(f"--time-budget {text!r} must be a number of seconds, or one with a unit: 90s, 30m, 1.5h or 2d")
+        raise UserError(f"{option} {text!r} must be a number of seconds, or one with a unit: 90s, 30m, 1.5h or 2d")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 

@@ -1,6 +1,7 @@
 """One Ray Tune experiment: trials that a searcher suggests, trained by warm workers, each in a folder of its own."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Mapping
@@ -12,6 +13,9 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from results.paths import RunPaths, trial_name
+from search_spaces.errors import UserError
+from tuner.ending import Ending
+from tuner.interrupt import StopNow
 from tuner.recorder import Recorder
 from tuner.trainable import TrialSettings, WarmTrial
 from tuner.trial.datasets import ImageData
@@ -25,15 +29,22 @@ def run_trials(
     recorder: Recorder,
     settings: TrialSettings,
     data: ImageData,
-    time_budget: float | None = None,
+    ending: Ending,
 ) -> None:
-    """Run until the searcher has finished, or for `time_budget` seconds; `paths.trials` becomes Ray's folder.
+    """Run until the searcher has finished, or `ending` says so.
 
     Raises:
         KeyboardInterrupt: Ctrl+C was pressed; the trials have ended and are recorded.
+        StopNow: it was pressed twice.
+        UserError: what is found cannot be written any more; the trials have ended.
     """
     # By default Ray waits for each worker to be ready before it starts the next; our searchers keep the limit.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(settings.resources.concurrency)
+    # What Ray saves of its own state, pickles, is never read: searches are taken up again from our records.
+    os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = str(10**9)
+    # A trial that is cut off goes on from its last epoch; none waits for the end of the one that it is in.
+    os.environ["TUNE_FORCE_TRIAL_CLEANUP_S"] = "5"
+    shutil.rmtree(paths.ray, ignore_errors=True)
     trainable = tune.with_parameters(WarmTrial, settings=settings, data=data)
     tuner = tune.Tuner(
         tune.with_resources(trainable, partial(_resources, settings.resources)),
@@ -41,14 +52,14 @@ def run_trials(
             search_alg=searcher,
             scheduler=scheduler,
             num_samples=-1,  # the searcher ends it
-            time_budget_s=time_budget,
             reuse_actors=True,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
         run_config=tune.RunConfig(
-            name=paths.trials.name,
+            name=paths.ray.name,
             storage_path=str(paths.root),
+            stop=ending,
             callbacks=[recorder],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
@@ -56,8 +67,17 @@ def run_trials(
     )
     try:
         _fit(tuner)
+    except Exception:
+        if ending.unwritable is None:  # else what Ray stumbled over is the same
+            raise
     finally:
         recorder.close()
+        shutil.rmtree(paths.ray, ignore_errors=True)
+    if ending.unwritable is not None:
+        raise UserError(
+            f"{ending.unwritable}. The search has ended, and what was written is whole; make that place writable, "
+            "with some space in it, and go on with --resume"
+        )
 
 
 def _fit(tuner: tune.Tuner) -> None:
@@ -71,7 +91,7 @@ def _fit(tuner: tune.Tuner) -> None:
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "0"
 
     def interrupt(*signalled: object) -> None:
-        raise KeyboardInterrupt
+        raise StopNow
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:

@@ -1,26 +1,31 @@
 """The last act of a study: the best configurations trained again on new seeds, a winner, the test split opened once."""
 
 import dataclasses
+import itertools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 from ray.tune.schedulers import FIFOScheduler
-from ray.tune.search import Searcher
 
 from results.best_models import BestModels
 from results.candidate import members_of
 from results.finalists import Finalist, ranked
 from results.leaderboard import leaderboard
-from results.records import TrialRecord, read_trials
+from results.records import TO_GO_ON, TrialRecord, read_study, read_trials
 from results.wording import counted
-from search_spaces.configuration import Configuration
+from search_spaces.configuration import Configuration, one_line
+from tuner.attempts import Attempt, AttemptSearcher
+from tuner.clock import StudyClock
 from tuner.config import StudyConfig
+from tuner.ending import Ending
 from tuner.experiment import run_trials
 from tuner.monitor import Monitor
 from tuner.recorder import Recorder
+from tuner.replay import seconds
+from tuner.retries import Retries
 from tuner.test_split import open_test
 from tuner.trainable import TrialSettings
 from tuner.trial.datasets import ImageData
@@ -39,50 +44,28 @@ class Run:
     """The epoch to end after, and to keep the model of; None trains at full length and keeps that of the best epoch."""
 
     @property
-    def config(self) -> dict[str, Any]:
-        """As `WarmTrial` wants it."""
-        given = {"trial": self.number, "configuration": self.configuration, "seed": self.seed}
-        return given if self.until is None else given | {"until": self.until}
+    def attempt(self) -> Attempt:
+        """As the searcher wants it."""
+        until = {} if self.until is None else {"until": self.until}
+        return Attempt(self.number, self.configuration, {"seed": self.seed} | until)
 
 
-class RunSearcher(Searcher):
-    """Suggests the given runs; one whose result says "again" once more, alone, when the others have ended."""
+def decide(
+    config: StudyConfig, data: ImageData, settings: TrialSettings, terminal: TextIO, open_test_again: bool = False
+) -> None:
+    """Train the finalists as far as they are not, and open the test split for the winner, if there is one.
 
-    def __init__(self, runs: Sequence[Run], concurrency: int) -> None:
-        super().__init__(metric="val_accuracy", mode="max")
-        self._waiting = list(runs)
-        self._again: list[Run] = []
-        self._running: dict[str, Run] = {}
-        self._concurrency = concurrency
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        if len(self._running) >= self._concurrency:
-            return None
-        if self._waiting:
-            run, alone = self._waiting.pop(0), {}
-        elif self._running:
-            return None
-        elif self._again:
-            run, alone = self._again.pop(0), {"alone": True}
-        else:
-            return Searcher.FINISHED  # type: ignore[return-value]  # as Ray documents it
-        self._running[trial_id] = run
-        return run.config | alone
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing is learned."""
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        run = self._running.pop(trial_id, None)
-        if run is not None and (result or {}).get("again"):
-            self._again.append(run)
-
-
-def decide(config: StudyConfig, data: ImageData, settings: TrialSettings, terminal: TextIO) -> None:
-    """Train the finalists as far as they are not, and open the test split for the winner, if there is one."""
+    Once it has been opened it stays shut: who wins from then on may have been chosen by somebody who knew what it says.
+    """
     finalists = train_finalists(config, data, settings, terminal)
     if not finalists:
         print("No finalist finished: the test split stays shut", file=terminal, flush=True)
+        return
+    openings = read_study(config.paths).test_openings
+    if openings and not open_test_again:
+        print(f"The test split was opened on {openings[-1].opened} for the {openings[-1].model}, and stays shut now; "
+              "python scripts/finalists.py --open-test-again opens it once more, and writes that down",
+              file=terminal, flush=True)  # fmt: skip
         return
     model = retrained(config, data, settings, finalists[0], terminal) if config.retrain else None
     open_test(config, settings.resources, finalists[0], model)
@@ -96,17 +79,21 @@ def train_finalists(config: StudyConfig, data: ImageData, settings: TrialSetting
         finals.root.mkdir(exist_ok=True)
         print(f"Finalists: the best {config.finalists} trained again on {counted(config.finalist_seeds, 'new seed')} "
               f"({counted(len(runs), 'training')} left)", file=terminal, flush=True)  # fmt: skip
-        with Monitor(f"{config.paths.name}, finalists", len(runs), config.max_epochs, terminal) as monitor:
-            recorder = Recorder(finals, config.max_epochs, monitor.changed, monitor.say)
+        clock = StudyClock(seconds(read_trials(finals)))
+        name = f"{config.paths.name}, finalists"
+        with Monitor(name, len(runs), config.max_epochs, terminal, clock) as monitor:
             # Their models are all kept, and none is turned away for a limit that it has met before.
-            own = dataclasses.replace(settings, run=finals, kept=runs[-1].number + 1, limits=Limits())
-            searcher = RunSearcher(runs, settings.resources.concurrency)
-            run_trials(finals, searcher, FIFOScheduler(), recorder, own, data)
+            kept = max(run.number for run in runs) + 1
+            own = dataclasses.replace(settings, run=finals, kept=kept, limits=Limits())
+            _train(config, own, runs, config.max_epochs, data, clock, monitor.changed, monitor.say)
     return ranked(read_trials(config.paths), read_trials(finals))
 
 
 def missing_runs(config: StudyConfig) -> list[Run]:
-    """What is still to be trained, because it did not finish or its model is gone; numbered as none before."""
+    """What is still to be trained, because it did not finish or its model is gone.
+
+    One that was cut off keeps its number and goes on; the others are numbered as none before.
+    """
     trials, again = read_trials(config.paths), read_trials(config.paths.finalists)
     frame = leaderboard(trials, ())
     best = frame[frame["rank"].notna()]["trial"].head(config.finalists).tolist()
@@ -114,9 +101,13 @@ def missing_runs(config: StudyConfig) -> list[Run]:
     done = [(member.trial.configuration, member.seed) for member in members_of(config.paths, trials, again)]
     seeds = [(config.seed + number) % 2**32 for number in range(1, config.finalist_seeds + 1)]
     wanted = [(configuration, seed) for configuration in configurations for seed in seeds]
-    first = _unused(again)
-    missing = [pair for pair in wanted if pair not in done]
-    return [Run(number, *pair) for number, pair in enumerate(missing, start=first)]
+    numbers = itertools.count(_unused(again))
+    begun = {(one_line(run.configuration), run.seed): run.trial for run in again if run.state in TO_GO_ON}
+    runs = []
+    for configuration, seed in [pair for pair in wanted if pair not in done]:
+        number = begun.get((one_line(configuration), seed))
+        runs.append(Run(next(numbers) if number is None else number, configuration, seed))
+    return runs
 
 
 def retrained(
@@ -128,20 +119,40 @@ def retrained(
     as long as theirs; its seed is that of the first of them. None when that training failed.
     """
     paths = config.paths.retrained
-    number = _unused(read_trials(paths))
+    before = read_trials(paths)
     until = round(statistics.mean(run.best_epoch.epoch for run in winner.runs.values() if run.best_epoch))
-    run = Run(number, winner.configuration, min(winner.runs), until)
+    run = Run(_unused(before), winner.configuration, min(winner.runs), until)
     print(f"Retraining trial {winner.trial} on training and validation images for {counted(until, 'epoch')}",
           file=terminal, flush=True)  # fmt: skip
     paths.root.mkdir(exist_ok=True)
-    recorder = Recorder(paths, until, lambda record: None, lambda note: print(note, file=terminal, flush=True))
-    own = dataclasses.replace(settings, run=paths, kept=number + 1, limits=Limits())
-    run_trials(paths, RunSearcher([run], 1), FIFOScheduler(), recorder, own, _together(data))
-    kept = next((one for one in BestModels(paths.best).ranked() if one.trial == number), None)
+    own = dataclasses.replace(settings, run=paths, kept=run.number + 1, limits=Limits())
+    found = _train(config, own, [run], until, _together(data), StudyClock(seconds(before)), lambda record: None,
+                   lambda note: print(note, file=terminal, flush=True))  # fmt: skip
+    kept = next((one for one in BestModels(paths.best).ranked() if one.trial == run.number), None)
     if kept is None:
-        print(f"Note: that failed ({recorder.trials[number].reason}); the winner's own model is taken", file=terminal)
+        print(f"Note: that failed ({found[run.number].reason}); the winner's own model is taken", file=terminal)
         return None
     return paths.best / kept.file
+
+
+def _train(
+    config: StudyConfig,
+    settings: TrialSettings,
+    runs: Sequence[Run],
+    max_epochs: int,
+    data: ImageData,
+    clock: StudyClock,
+    on_change: Callable[[TrialRecord], None],
+    on_note: Callable[[str], None],
+) -> dict[int, TrialRecord]:
+    """Train them; those go on of which their folder has a record. Their records by number."""
+    paths, numbers = settings.run, {run.number for run in runs}
+    ending, retries = Ending(clock), Retries(config.max_failures)
+    going_on = [trial for trial in read_trials(paths) if trial.trial in numbers]
+    recorder = Recorder(paths, max_epochs, clock, ending, retries, on_change, on_note, going_on, config.trial_timeout)
+    searcher = AttemptSearcher([run.attempt for run in runs], settings.resources.concurrency, retries)
+    run_trials(paths, searcher, FIFOScheduler(), recorder, settings, data, ending)
+    return recorder.trials
 
 
 def _unused(trials: Sequence[TrialRecord]) -> int:

@@ -1,7 +1,7 @@
 """What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
 
-import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console, Group
@@ -9,9 +9,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from results.records import TrialRecord, TrialState
+from results.records import TO_GO_ON, TrialRecord, TrialState
 from results.wording import counted, duration
 from search_spaces.configuration import one_line
+from tuner.clock import StudyClock
 
 SHOWN = 8
 """Rows of the live table: the running trials, then the best of the others."""
@@ -25,16 +26,25 @@ class Monitor:
         trials: how many there will be.
         max_epochs: of each.
         terminal: where to show them.
-        time_budget: seconds, if they end with it.
+        clock: how long it has been going on.
+        time_budget: seconds on that clock, if they end with it.
+        known: those that there are already.
     """
 
     def __init__(
-        self, name: str, trials: int, max_epochs: int, terminal: TextIO, time_budget: float | None = None
+        self,
+        name: str,
+        trials: int,
+        max_epochs: int,
+        terminal: TextIO,
+        clock: StudyClock,
+        time_budget: float | None = None,
+        known: Sequence[TrialRecord] = (),
     ) -> None:
         self.console = Console(file=terminal, highlight=False, markup=False, emoji=False)
         self._name, self._count, self._max_epochs, self._time_budget = name, trials, max_epochs, time_budget
-        self._trials: dict[int, TrialRecord] = {}
-        self._began = time.monotonic()
+        self._trials = {trial.trial: trial for trial in known}
+        self._clock = clock
         self._live = Live(
             get_renderable=self._table,
             console=self.console,
@@ -45,7 +55,6 @@ class Monitor:
         )
 
     def __enter__(self) -> "Monitor":
-        self._began = time.monotonic()
         if self.console.is_terminal:
             self._live.start()
         return self
@@ -69,19 +78,16 @@ class Monitor:
         if record.state is TrialState.INFEASIBLE:
             return  # there may be dozens; the others' lines count them
         if record.state is not TrialState.RUNNING:
-            self.say(f"[{duration(self._elapsed())}] {_called(record)} {_ending(record)} | {self._summary()}")
+            self.say(f"[{duration(self._clock())}] {_called(record)} {_ending(record)} | {self._summary()}")
         elif best is not None and is_better and best.trial == record.trial:
             epoch = best.best_epoch.epoch if best.best_epoch else 0
             # Its configuration once only: it is long.
             is_new = best_before is None or best_before.trial != best.trial
             configuration = f": {one_line(best.configuration)}" if is_new and best.seed is None else ""
             self.say(
-                f"[{duration(self._elapsed())}] best so far {_percent(best)}: {_called(best)}, epoch {epoch}"
+                f"[{duration(self._clock())}] best so far {_percent(best)}: {_called(best)}, epoch {epoch}"
                 f"{configuration}"
             )
-
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._began
 
     def _best(self) -> TrialRecord | None:
         scored = [trial for trial in self._trials.values() if trial.best_epoch]
@@ -89,7 +95,7 @@ class Monitor:
 
     def _ended(self) -> int:
         return sum(
-            trial.state not in (TrialState.RUNNING, TrialState.INFEASIBLE)  # these do not count among --trials
+            trial.state not in (*TO_GO_ON, TrialState.INFEASIBLE)  # these do not count among --trials
             for trial in self._trials.values()
         )
 
@@ -98,7 +104,7 @@ class Monitor:
         text = ", ".join(
             f"{counts[state]} {state.lower()}"
             for state in TrialState
-            if counts[state] or state is not TrialState.INFEASIBLE
+            if counts[state] or state not in (TrialState.INFEASIBLE, TrialState.INTERRUPTED)
         )
         left = self._seconds_left()
         return f"{text}; {self._ended()} of {self._count} ended" + (f", about {duration(left)} left" if left else "")
@@ -106,16 +112,16 @@ class Monitor:
     def _seconds_left(self) -> float | None:
         """From the pace of the trials that ended; never more than the budget leaves. None before the first end."""
         budget = self._time_budget
-        by_budget = None if budget is None else max(0.0, budget - self._elapsed())
+        by_budget = None if budget is None else max(0.0, budget - self._clock())
         if not self._ended():
             return by_budget
-        by_pace = self._elapsed() / self._ended() * (self._count - self._ended())
+        by_pace = self._clock() / self._ended() * (self._count - self._ended())
         return by_pace if by_budget is None else min(by_pace, by_budget)
 
     def _table(self) -> Group:
         best = self._best()
         head = [
-            Text(f"Thaw  {self._name}  {duration(self._elapsed())}", style="bold"),
+            Text(f"Thaw  {self._name}  {duration(self._clock())}", style="bold"),
             Text(self._summary()),
         ]
         if best:

@@ -1,60 +1,95 @@
 """Writes down what happens to each trial, as it happens."""
 
 import dataclasses
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 
 from results.best_models import BestModels
 from results.paths import RunPaths
 from results.records import EpochRecord, TrialRecord, TrialState, write
-from tuner.trial.errors import WORKER_FAILED
+from results.wording import duration
+from tuner.clock import StudyClock
+from tuner.ending import Ending
+from tuner.retries import Retries
+from tuner.trial.errors import NO_NEWS, WORKER_FAILED
 
 
 class Recorder(tune.Callback):
-    """Keeps a record of every trial in memory and on disk.
+    """Keeps a record of every trial in memory and on disk, and ends those that are silent for too long.
 
-    `on_change` is called after each change, `on_note` once with each note that comes with a result.
+    Args:
+        paths: of the run.
+        max_epochs: of a trial.
+        clock: the study's.
+        ending: told when a record cannot be written.
+        retries: says which trials go on when their worker is lost.
+        on_change: called after each change.
+        on_note: called once with each note that comes with a result.
+        known: trials that have records.
+        timeout: seconds that a trial may train without an epoch.
     """
 
     def __init__(
-        self, paths: RunPaths, max_epochs: int, on_change: Callable[[TrialRecord], None], on_note: Callable[[str], None]
+        self,
+        paths: RunPaths,
+        max_epochs: int,
+        clock: StudyClock,
+        ending: Ending,
+        retries: Retries,
+        on_change: Callable[[TrialRecord], None],
+        on_note: Callable[[str], None],
+        known: Sequence[TrialRecord] = (),
+        timeout: float | None = None,
     ) -> None:
-        self.trials: dict[int, TrialRecord] = {}
+        self.trials = {trial.trial: trial for trial in known}
         self._paths = paths
         self._max_epochs = max_epochs
+        self._clock = clock
+        self._ending, self._retries = ending, retries
         self._on_change, self._on_note = on_change, on_note
+        self._timeout = timeout
         self._notes: set[str] = set()
-        self._began = time.monotonic()
+        self._heard: dict[int, float] = {}
+        """When a trial that trains was last heard of."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune keeps a pickle of its callbacks; whoever watches this one is no part of it."""
         return self.__dict__ | {"_on_change": _ignore, "_on_note": _ignore}
 
-    @property
-    def clock(self) -> float:
-        """Seconds since the study began."""
-        return time.monotonic() - self._began
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Ray calls this several times a second."""
+        if self._timeout is None:
+            return
+        silent = [number for number, heard in self._heard.items() if self._clock() - heard > self._timeout]
+        for trial in [trial for trial in trials if trial.config["trial"] in silent] if silent else []:
+            if (actor := trial.temporary_state.ray_actor) is not None:
+                self._heard.pop(trial.config["trial"])
+                self._retries.give_up(
+                    trial.config["trial"], f"{NO_NEWS} {duration(self._timeout)} (--trial-timeout): it hung"
+                )
+                ray.kill(actor)
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        number = trial.config["trial"]
-        if number in self.trials:  # its second try
-            self._set(dataclasses.replace(self.trials[number], epochs=(), features=None, reason=None))
-        else:
-            self._set(self._new(trial))
+        known = self.trials.get(trial.config["trial"])  # it goes on
+        self._heard[trial.config["trial"]] = self._clock()
+        self._set(dataclasses.replace(known, state=TrialState.RUNNING, reason=None) if known else self._new(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         record = self.trials[trial.config["trial"]]
+        self._heard[record.trial] = self._clock()
         if (note := result.get("note")) and note not in self._notes:
             self._notes.add(note)
             self._on_note(f"Note: {note}")
-        if result.get("again"):
+        if "unwritable" in result:
+            self._ending.unwritable = self._ending.unwritable or result["unwritable"]
+        elif result.get("again"):
             self._set(dataclasses.replace(record, reason=result["failure"]))
             self._on_note(f"Note: trial {record.trial} ran {result['failure']}; it is tried again alone, at the end")
         elif "infeasible" in result:
@@ -66,54 +101,66 @@ class Recorder(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         record = self.trials[trial.config["trial"]]
+        self._heard.pop(record.trial, None)
         if record.state is TrialState.RUNNING and not trial.last_result.get("again"):
             is_done = len(record.epochs) >= self._max_epochs or trial.last_result.get("ended")
             self._end(record, TrialState.DONE if is_done else TrialState.STOPPED)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         number = trial.config["trial"]
-        self._end(
-            self.trials.get(number) or self._new(trial), TrialState.FAILED, f"{WORKER_FAILED}: {_last_words(trial)}"
-        )
+        self._heard.pop(number, None)
+        record = dataclasses.replace(self.trials.get(number) or self._new(trial), lost=self._retries.lost(number))
+        reason = f"{WORKER_FAILED}: {_last_words(trial)}"
+        if self._retries.allows(number):
+            self._set(record)
+            self._on_note(f"Note: trial {number}: {reason} It goes on from epoch {len(record.epochs)} in another one")
+        else:
+            self._end(record, TrialState.FAILED, self._retries.reason(number) or reason)
 
     def close(self) -> None:
-        """The study is over: what still runs was stopped by it.
+        """The search is over: what still runs was cut off by it.
 
         An epoch whose model was kept, but whose report did not arrive any more, is recorded with what was kept of it.
         """
         for kept in BestModels(self._paths.best).ranked():
             record = self.trials.get(kept.trial)  # what an interrupted run of finalists kept is none of this one's
-            if record is not None and kept.epoch == len(record.epochs) + 1:
+            if record is not None and record.state is TrialState.RUNNING and kept.epoch == len(record.epochs) + 1:
                 self._add_epoch(record, kept.result)
         for record in list(self.trials.values()):
             if record.state is TrialState.RUNNING:
-                waits = record.reason is not None and not record.epochs
-                self._end(record, TrialState.FAILED if waits else TrialState.STOPPED, record.reason)
+                self._set(dataclasses.replace(record, state=TrialState.INTERRUPTED, seconds=self._seconds(record)))
 
     def _new(self, trial: Trial) -> TrialRecord:
         given = trial.config
         return TrialRecord(
-            given["trial"], TrialState.RUNNING, given["configuration"], started=self.clock, seed=given.get("seed")
+            given["trial"], TrialState.RUNNING, given["configuration"], started=self._clock(), seed=given.get("seed")
         )
 
     def _add_epoch(self, record: TrialRecord, result: Mapping[str, Any]) -> None:
+        """Unless it is known: a trial that goes on begins with its last result, or from before that."""
+        if result["epoch"] <= len(record.epochs):
+            return
         names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
-        epoch = EpochRecord(**{name: result[name] for name in names}, ended=self.clock)
-        epochs, seconds = (*record.epochs, epoch), self.clock - record.started
+        epoch = EpochRecord(**{name: result[name] for name in names}, ended=self._clock())
+        epochs, seconds = (*record.epochs, epoch), self._seconds(record)
         measured = _footprint(result) | {"features": result.get("features")}
         if "pid" in result:  # Ray's; a result that was kept with a model has none
             measured["worker"] = f"{result['hostname']} {result['pid']}"
         self._set(dataclasses.replace(record, epochs=epochs, seconds=seconds, **measured))
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
-        self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self.clock - record.started))
+        self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self._seconds(record)))
         self._paths.checkpoint(record.trial).unlink(missing_ok=True)
+
+    def _seconds(self, record: TrialRecord) -> float:
+        return self._clock() - record.started
 
     def _set(self, record: TrialRecord) -> None:
         self.trials[record.trial] = record
         path = self._paths.trial_record(record.trial)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, record)
+        with self._ending.guarded():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path, record)
         self._on_change(record)
 
 

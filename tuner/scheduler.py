@@ -1,10 +1,36 @@
 """Which trials go on: ASHA on validation accuracy, with epochs as the resource, or none."""
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from tuner.config import StudyConfig
+
+
+class NumberedASHA(ASHAScheduler):
+    """Ray's ASHA, which knows each trial by its number in the study.
+
+    Ray gives a trial that goes on in another worker another identity, and ASHA would count it twice on a rung.
+    """
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        super().on_trial_add(tune_controller, _numbered(trial))
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        decision: str = super().on_trial_result(tune_controller, _numbered(trial), result)
+        return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        super().on_trial_complete(tune_controller, _numbered(trial), result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        super().on_trial_remove(tune_controller, _numbered(trial))
+
+
+def _numbered(trial: Any) -> Any:
+    return SimpleNamespace(trial_id=trial.config["trial"])
 
 
 def create_scheduler(config: StudyConfig) -> TrialScheduler:
@@ -15,7 +41,7 @@ def create_scheduler(config: StudyConfig) -> TrialScheduler:
     """
     if config.scheduler == "none":
         return FIFOScheduler()
-    return ASHAScheduler(
+    return NumberedASHA(
         time_attr="epoch",
         metric="val_accuracy",
         mode="max",

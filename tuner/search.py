@@ -6,77 +6,151 @@ import importlib.metadata
 import platform
 import shlex
 import sys
-import time
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 import ray
 
-from results.records import StudyRecord, write
-from results.wording import counted
-from search_spaces.configuration import fixed
+from results.paths import RunPaths
+from results.records import (
+    TO_GO_ON,
+    KnownTrials,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+    read_known,
+    read_trials,
+    write,
+)
+from results.whole_file import remove_unfinished
+from results.wording import counted, duration
+from search_spaces.configuration import Configuration, fixed
+from search_spaces.hyperparameter import Hyperparameter
+from tuner.clock import StudyClock
 from tuner.config import StudyConfig
+from tuner.ending import Ending
 from tuner.experiment import run_trials
 from tuner.first_trials import first_configurations
+from tuner.journal import create_study, restore
 from tuner.monitor import Monitor
 from tuner.preparation import Preparation
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
+from tuner.proposal.suggestion import Suggestions
 from tuner.recorder import Recorder
+from tuner.replay import attempts, replay, seconds
+from tuner.resumption import digest, taken_up
+from tuner.retries import Retries
 from tuner.scheduler import create_scheduler, rungs
-from tuner.searcher import StudySearcher, create_study
+from tuner.searcher import StudySearcher
 from tuner.settings import trial_settings
 from tuner.trainable import TrialSettings
 from tuner.trial.datasets import ImageData
-from tuner.warm_start import warm_start
+from tuner.warm_start import tell, warm_start
 
 PACKAGES = ("thaw-tuner", "ray", "optuna", "keras", "keras-tuner", "tensorflow", "jax", "numpy")
 
 
-def search(config: StudyConfig, data: ImageData, preparation: Preparation, terminal: TextIO) -> TrialSettings:
+def search(
+    config: StudyConfig, data: ImageData, preparation: Preparation, terminal: TextIO, is_resumed: bool = False
+) -> TrialSettings:
     """Run all trials on the Ray cluster of this process into the run directory, and show them on `terminal`.
 
     Returns:
         How they were trained.
 
     Raises:
-        UserError: something cannot be used; then no trial has started.
+        UserError: something cannot be used; then no trial has started. Or nothing can be written any more.
     """
-    hyperparameters = fixed(preparation.hyperparameters, config.fix)
-    first = first_configurations(config, hyperparameters, terminal)
-    proposer = Proposer(hyperparameters, rungs(config), config.seed, config.limits().given())
-    warm_start(config, hyperparameters, data.record(), proposer, terminal)
-    settings = trial_settings(config, preparation, hyperparameters, data, terminal)
-    write(config.paths.study, _record(config, data, preparation, settings))
-    searcher = StudySearcher(
-        create_study(config.paths.journal, config.paths.name),
-        hyperparameters,
-        proposer,
-        Deadline(hyperparameters, rungs(config)[0], config.time_budget, settings.resources.concurrency),
-        first,
-        config.max_epochs,
-        settings.resources.concurrency,
-        config.trials,
-    )
-    began = time.monotonic()
-    with Monitor(config.paths.name, config.trials, config.max_epochs, terminal, config.time_budget) as monitor:
-        recorder = Recorder(config.paths, config.max_epochs, monitor.changed, monitor.say)
-        try:
-            run_trials(config.paths, searcher, create_scheduler(config), recorder, settings, data, config.time_budget)
-        finally:
-            searcher.close()
-    if searcher.left_out:
-        print(f"Left out: {counted(searcher.left_out, 'given configuration')} would not have reached the first rung in "
-              "the time that was left", file=terminal, flush=True)  # fmt: skip
-    is_time_up = config.time_budget is not None and time.monotonic() - began >= config.time_budget
-    if why := searcher.ended_early or (
-        "the --time-budget is spent; what still ran was stopped" if is_time_up else None
-    ):
-        print(f"Ended early: {why}", file=terminal, flush=True)
+    paths = config.paths
+    space = fixed(preparation.hyperparameters, config.fix)
+    if is_resumed:
+        study = taken_up(config, preparation, space)
+        known: Sequence[TrialRecord] = read_known(paths)
+        settings = trial_settings(config, preparation, space, data, terminal)
+        study = dataclasses.replace(study, machine=_machine(settings))
+    else:
+        first = first_configurations(config, space, terminal)
+        known = warm_start(config, space, data.record(), terminal)
+        settings = trial_settings(config, preparation, space, data, terminal)
+        study = _record(config, data, preparation, settings, space, first)
+        if known:
+            write(paths.known, KnownTrials(tuple(known)))
+    write(paths.study, study)
+    proposer = Proposer(space, rungs(config), config.seed, config.limits().given())
+    tell(proposer, known)
+    _run(config, study, space, proposer, settings, data, terminal)
     return settings
 
 
-def _record(config: StudyConfig, data: ImageData, preparation: Preparation, settings: TrialSettings) -> StudyRecord:
+def _run(
+    config: StudyConfig,
+    study: StudyRecord,
+    space: Sequence[Hyperparameter],
+    proposer: Proposer,
+    settings: TrialSettings,
+    data: ImageData,
+    terminal: TextIO,
+) -> None:
+    """From where the records are until all trials have ended, or the time is up."""
+    paths, scheduler, concurrency = config.paths, create_scheduler(config), settings.resources.concurrency
+    before = read_trials(paths)
+    clock = StudyClock(seconds(before))
+    ending = Ending(clock, config.time_budget)
+    deadline = Deadline(space, rungs(config)[0], config.time_budget, concurrency, clock)
+    trials = replay(before, config.max_epochs, proposer, deadline, scheduler)
+    deadline.restart()
+    _settle(paths, before, trials)
+    journal = create_study(paths.journal, paths.name)
+    restore(journal, Suggestions(space), trials, datetime.datetime.fromisoformat(study.started))
+    begun, left = attempts(trials), config.trials - sum(trial.state is not TrialState.INFEASIBLE for trial in trials)
+    retries = Retries(config.max_failures, {trial.trial: trial.lost for trial in trials})
+    searcher = StudySearcher(
+        journal, space, proposer, deadline, study.first, config.max_epochs, concurrency, left, retries, ending, begun
+    )
+    if study.resumed:
+        ended = counted(len(trials) - len(begun), "trial")
+        print(f"Resumed after {duration(clock())} of search: {ended} ended before, {len(begun)} go on where they were, "
+              f"{max(left, 0)} are new", file=terminal, flush=True)  # fmt: skip
+    with Monitor(paths.name, config.trials, config.max_epochs, terminal, clock, config.time_budget, trials) as monitor:
+        recorder = Recorder(
+            paths, config.max_epochs, clock, ending, retries, monitor.changed, monitor.say, trials, config.trial_timeout
+        )
+        try:
+            run_trials(paths, searcher, scheduler, recorder, settings, data, ending)
+        finally:
+            searcher.close()
+    _tell_of_end(searcher, ending, terminal)
+
+
+def _settle(paths: RunPaths, before: Sequence[TrialRecord], trials: Sequence[TrialRecord]) -> None:
+    """Write down what became of trials, and take away what is left of those that are over and of killed processes."""
+    remove_unfinished(paths.root)
+    for trial in trials:
+        if trial not in before:
+            write(paths.trial_record(trial.trial), trial)
+        if trial.state not in TO_GO_ON:
+            paths.checkpoint(trial.trial).unlink(missing_ok=True)
+
+
+def _tell_of_end(searcher: StudySearcher, ending: Ending, terminal: TextIO) -> None:
+    if searcher.left_out:
+        print(f"Left out: {counted(searcher.left_out, 'given configuration')} would not have reached the first rung in "
+              "the time that was left", file=terminal, flush=True)  # fmt: skip
+    is_time_up = "the --time-budget is spent; what still ran was interrupted" if ending.is_time_up else None
+    if why := searcher.ended_early or is_time_up:
+        print(f"Ended early: {why}", file=terminal, flush=True)
+
+
+def _record(
+    config: StudyConfig,
+    data: ImageData,
+    preparation: Preparation,
+    settings: TrialSettings,
+    space: Sequence[Hyperparameter],
+    first: Sequence[Configuration],
+) -> StudyRecord:
     return StudyRecord(
         name=config.paths.name,
         started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -84,14 +158,20 @@ def _record(config: StudyConfig, data: ImageData, preparation: Preparation, sett
         options=config.options(),
         data=data.record(),
         versions={"python": platform.python_version(), "keras backend": preparation.backend} | _versions(),
-        machine={
-            "platform": platform.platform(),
-            "ray": ray.cluster_resources(),
-            "trial": dataclasses.asdict(settings.resources) | {"precision": settings.precision},
-        },
+        machine=_machine(settings),
         hyperparameters=tuple(dict.fromkeys(hyperparameter.name for hyperparameter in preparation.hyperparameters)),
         rungs=rungs(config)[:-1],
+        space=digest(space),
+        first=tuple(first),
     )
+
+
+def _machine(settings: TrialSettings) -> dict[str, Any]:
+    return {
+        "platform": platform.platform(),
+        "ray": ray.cluster_resources(),
+        "trial": dataclasses.asdict(settings.resources) | {"precision": settings.precision},
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -1,40 +1,31 @@
 """The study as Ray Tune's searcher: gives it what to try, and tells Optuna what became of it."""
 
-import json
 import math
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
-from pathlib import Path
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
-import optuna.storages.journal
 from optuna.trial import TrialState
-from ray.tune.search import Searcher
 
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
+from tuner.attempts import Attempt, AttemptSearcher
+from tuner.ending import Ending
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
 from tuner.proposal.suggestion import Suggestions
+from tuner.retries import Retries
 from tuner.trial.errors import WORKER_FAILED
-
-
-def create_study(journal: Path, name: str) -> optuna.Study:
-    """A new Optuna study in the run's journal, maximising. It samples nothing: each trial is given its values."""
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-    sampler = optuna.samplers.RandomSampler(seed=0)
-    return optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction="maximize")
-
 
 MOST_INFEASIBLE = 50
 """Trials in a row whose models are beyond a limit, after which the study ends."""
+MOST_FAILED = 5
+"""Trials that fail for one reason before any other ends, after which the study does."""
 
 
-class StudySearcher(Searcher):
-    """Suggests `trials` configurations, at most `concurrency` at a time so that none is chosen before its slot is free.
-
-    A trial whose result says "again" is suggested once more when all others have ended, so that it is alone.
+class StudySearcher(AttemptSearcher):
+    """Suggests `trials` new configurations, after the trials that have begun before.
 
     A trial that trained to the end, or ended by itself, is COMPLETE with its best validation accuracy, one that the
     scheduler stopped is PRUNED, one that failed is FAIL with the reason as a user attribute; each epoch is an
@@ -51,66 +42,53 @@ class StudySearcher(Searcher):
         max_epochs: int,
         concurrency: int,
         trials: int,
+        retries: Retries,
+        ending: Ending,
+        begun: Sequence[Attempt] = (),
     ) -> None:
-        super().__init__(metric="val_accuracy", mode="max")
+        super().__init__(begun, concurrency, retries)
         self._study = study
         self._suggestions = Suggestions(space)
         self._proposer = proposer
         self._deadline = deadline
         self._first = list(first)
         self._max_epochs = max_epochs
-        self._concurrency = concurrency
         self._to_suggest = trials
+        self._ending = ending
         self._infeasible: list[tuple[str, float]] = []
         """Of the last trials in a row: the limit that each was beyond, and what it had."""
-        self._again: list[_Attempt] = []
-        self._running: dict[str, _Attempt] = {}
+        self._failures: list[str] | None = []
+        """Why all trials so far have failed; None as soon as one has not."""
         self.left_out = 0
         """Given configurations for which the time was too short."""
         self.ended_early: str | None = None
         """Why there are less trials than were asked for."""
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        if len(self._running) >= self._concurrency:
-            return None
-        may_begin = self._to_suggest > 0 and self.ended_early is None
-        if may_begin and (begun := self._begin()) is not None:
-            attempt, alone = begun, {}
-        elif self._running:
-            return None
-        elif (waiting := self._waiting()) is not None:
-            attempt, alone = waiting, {"alone": True}
-            self._proposer.begin_again(attempt.trial.number)
-        else:
-            return Searcher.FINISHED  # type: ignore[return-value]  # as Ray documents it
-        self._running[trial_id] = attempt
-        return {"trial": attempt.trial.number, "configuration": attempt.configuration} | alone
-
-    def _waiting(self) -> "_Attempt | None":
-        """The next trial that is to run once more; those for which the time is too short have failed."""
+    def _next_again(self) -> Attempt | None:
+        """Those for which the time is too short have failed."""
         while self._again:
             attempt = self._again.pop(0)
             if self._deadline.allows(attempt.configuration):
                 return attempt
             self._tell(attempt, attempt.failure, is_done=False)
-            self._proposer.end(attempt.trial.number, has_failed=True)
+            self._proposer.end(attempt.number, has_failed=True)
         return None
 
-    def _begin(self) -> "_Attempt | None":
+    def _new(self) -> Attempt | None:
         """The study's next trial, with its configuration; None when there is nothing left to try."""
+        if self._to_suggest <= 0 or self.ended_early is not None:
+            return None
         number = len(self._study.get_trials(deepcopy=False))
         configuration = self._next(number)
         if configuration is None:
             return None
-        self._to_suggest -= 1
-        self._proposer.begin(number, configuration)
-        return _Attempt(self._created(configuration), configuration)
-
-    def _created(self, configuration: Configuration) -> optuna.Trial:
-        """At once: a trial that is asked for its parameters one by one syncs the journal to the disk as often."""
-        study = self._study
-        identity = study._storage.create_new_trial(study._study_id, self._suggestions.trial(configuration))
-        return optuna.Trial(study, identity)
+        with self._ending.guarded():
+            # At once: a trial that is asked for its parameters one by one syncs the journal to the disk as often.
+            self._study._storage.create_new_trial(self._study._study_id, self._suggestions.trial(configuration))
+            self._to_suggest -= 1
+            self._proposer.begin(number, configuration)
+            return Attempt(number, configuration)
+        return None
 
     def _next(self, number: int) -> Configuration | None:
         while self._first:
@@ -131,47 +109,47 @@ class StudySearcher(Searcher):
         if trial_id not in self._running or "epoch" not in result:
             return
         attempt, epoch, accuracy = self._running[trial_id], result["epoch"], result["val_accuracy"]
-        if epoch in attempt.accuracies:
+        if epoch in attempt.accuracies:  # it goes on from there, or ended by itself
             if result.get("ended"):
                 self._deadline.observe(attempt.configuration, epoch, result["time_total_s"], has_ended=True)
             return
         if not attempt.accuracies:
             self._proposer.measure(attempt.configuration, result)
         attempt.accuracies[epoch] = accuracy
-        if epoch not in attempt.reported:  # Optuna keeps what the first try reported of an epoch
-            attempt.trial.report(accuracy, step=epoch)
-        self._proposer.report(attempt.trial.number, epoch, accuracy)
+        with self._ending.guarded():
+            self._trial(attempt).report(accuracy, step=epoch)
+        self._proposer.report(attempt.number, epoch, accuracy)
         self._deadline.observe(attempt.configuration, epoch, result["time_total_s"])
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        if trial_id not in self._running:
-            return
-        result = result or {}
-        if not error:
-            self.on_trial_result(trial_id, result)  # a trial's last result comes to this call alone
-        attempt = self._running.pop(trial_id)
-        if result.get("again"):
-            reported = attempt.reported | attempt.accuracies.keys()
-            self._again.append(_Attempt(attempt.trial, attempt.configuration, result["failure"], reported))
-            return
+    def _end(self, attempt: Attempt, result: dict[str, Any], is_lost: bool) -> None:
         infeasible = result.get("infeasible")
         if infeasible is not None:
             self._proposer.measure(attempt.configuration, result)
         self._count(infeasible, result.get("value", math.nan))
-        reason = WORKER_FAILED if error else result.get("failure", infeasible)
+        failure = result.get("failure")
+        if is_lost:
+            failure = self._retries.reason(attempt.number) or WORKER_FAILED
         is_done = bool(result.get("ended")) or max(attempt.accuracies, default=0) >= self._max_epochs
-        self._tell(attempt, reason, is_done)
+        self._tell(attempt, failure or infeasible, is_done)
         # A worker dies of many things; what the trial itself reported is its configuration's fault.
-        self._proposer.end(attempt.trial.number, is_done, has_failed=bool(reason) and not error)
+        self._proposer.end(attempt.number, is_done, has_failed=bool(failure or infeasible) and not is_lost)
+        if infeasible is None:
+            self._count_failure(failure)
 
-    def _tell(self, attempt: "_Attempt", reason: str | None, is_done: bool) -> None:
-        if reason or not attempt.accuracies:
-            attempt.trial.set_user_attr("failure", reason or "ended before its first epoch")
-            self._study.tell(attempt.trial, state=TrialState.FAIL)
-        elif is_done:
-            self._study.tell(attempt.trial, max(attempt.accuracies.values()))
-        else:
-            self._study.tell(attempt.trial, state=TrialState.PRUNED)
+    def _tell(self, attempt: Attempt, reason: str | None, is_done: bool) -> None:
+        with self._ending.guarded():
+            if reason or not attempt.accuracies:
+                trial = self._trial(attempt)
+                trial.set_user_attr("failure", reason or "ended before its first epoch")
+                self._study.tell(trial, state=TrialState.FAIL)
+            elif is_done:
+                self._study.tell(attempt.number, max(attempt.accuracies.values()))
+            else:
+                self._study.tell(attempt.number, state=TrialState.PRUNED)
+
+    def _trial(self, attempt: Attempt) -> optuna.Trial:
+        storage, study = self._study._storage, self._study._study_id
+        return optuna.Trial(self._study, storage.get_trial_id_from_study_id_trial_number(study, attempt.number))
 
     def _count(self, infeasible: str | None, value: float) -> None:
         if infeasible is None:
@@ -182,16 +160,19 @@ class StudySearcher(Searcher):
         if len(self._infeasible) >= MOST_INFEASIBLE:
             self.ended_early = _beyond(self._infeasible)
 
+    def _count_failure(self, failure: str | None) -> None:
+        if failure is None or self._failures is None:
+            self._failures = None
+            return
+        self._failures.append(failure)
+        same = {re.sub(r"[\d.]+", "#", one) for one in self._failures}
+        if len(self._failures) == MOST_FAILED and len(same) == 1:
+            self.ended_early = f"the first {MOST_FAILED} trials all failed: {failure}"
+
     def close(self) -> None:
         """Tell Optuna of trials that were cut off when the study ended, so that none stays RUNNING."""
-        for trial_id in list(self._running):
-            self.on_trial_complete(trial_id)
-        for attempt in self._again:
+        for attempt in [*self._running.values(), *self._waiting, *self._again]:
             self._tell(attempt, attempt.failure, is_done=False)
-
-    def save(self, checkpoint_path: str) -> None:
-        numbers = {trial_id: attempt.trial.number for trial_id, attempt in self._running.items()}
-        Path(checkpoint_path).write_text(json.dumps(numbers), encoding="utf-8")
 
 
 def _beyond(infeasible: Sequence[tuple[str, float]]) -> str:
@@ -204,16 +185,3 @@ def _beyond(infeasible: Sequence[tuple[str, float]]) -> str:
         f"the models of {len(infeasible)} configurations in a row had {each}: raise the limit, or fix what makes "
         "models large (--fix)"
     )
-
-
-@dataclass
-class _Attempt:
-    """A trial that runs, or that waits to run once more."""
-
-    trial: optuna.Trial
-    configuration: Configuration
-    failure: str | None = None
-    """Why it has to run once more."""
-    reported: Set[int] = frozenset()
-    """Epochs of which Optuna was told when it ran before."""
-    accuracies: dict[int, float] = field(default_factory=dict)

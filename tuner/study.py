@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from filelock import FileLock, Timeout
+
 from results.paths import RunPaths
 from results.records import read_study
 from results.wording import from_here
@@ -20,6 +22,7 @@ from search_spaces.task import Task
 from tuner.chatter import redirected
 from tuner.config import StudyConfig, read_configurations
 from tuner.earlier_runs import earlier_runs
+from tuner.interrupt import StopNow
 from tuner.preparation import Preparation, Preparer, Request, load_weights
 from tuner.trial.datasets import ImageData, load
 from tuner.trial.feature_store import check_folder
@@ -36,11 +39,32 @@ def run_study(config: StudyConfig) -> RunPaths:
     Raises:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
-    with _new_run(config.paths), redirected(config.paths.log) as terminal, Preparer() as preparer:
+    with _new_run(config.paths), _alone(config.paths), redirected(config.paths.log) as terminal:
         _check_early(config)
         data = _load(config)
         print(f"Run {config.paths.name} in {config.paths.root}", file=terminal, flush=True)
         print(data.summary(), file=terminal, flush=True)
+        _search(config, data, terminal, is_resumed=False)
+    return config.paths
+
+
+def resume_study(config: StudyConfig) -> RunPaths:
+    """Go on with a search where it ended, however it ended; `config` is of `resumption.resumed`.
+
+    Raises:
+        UserError: something cannot be used, or another program works on the run; then nothing has changed.
+    """
+    with _alone(config.paths), redirected(config.paths.log) as terminal:
+        if config.feature_store_gb:
+            check_folder(config.feature_store.expanduser())
+        data = _load_same(config)
+        print(f"Run {config.paths.name} in {config.paths.root}, resumed", file=terminal, flush=True)
+        _search(config, data, terminal, is_resumed=True)
+    return config.paths
+
+
+def _search(config: StudyConfig, data: ImageData, terminal: TextIO, is_resumed: bool) -> None:
+    with Preparer() as preparer:
         preparer.send(_request(config, data))
         # Imported here, because importing Ray takes seconds and what was wrong so far needs none of it.
         from tuner.cluster import cluster
@@ -51,10 +75,9 @@ def run_study(config: StudyConfig) -> RunPaths:
             preparation = _answer(preparer)
             for note in preparation.notes:
                 print(note, file=terminal, flush=True)
-            settings = search(config, data, preparation, terminal)
+            settings = search(config, data, preparation, terminal, is_resumed)
             if config.finalists:
                 _decide(config, data, settings, terminal)
-    return config.paths
 
 
 def run_finalists(
@@ -82,10 +105,8 @@ def run_finalists(
             f"{run}: the test split was opened on {last.opened} for the {last.model}; whoever chooses after having "
             "seen it, chooses by it. If that is meant, add --open-test-again: it is written down"
         )
-    with redirected(paths.log) as terminal, Preparer() as preparer:
-        data = _load(config)
-        if data.fingerprint() != study.data.fingerprint:
-            raise UserError(f"{run}: the images in {study.data.source} are not those of the search; search anew")
+    with _alone(paths), redirected(paths.log) as terminal, Preparer() as preparer:
+        data = _load_same(config)
         preparer.send(_request(config, data))
         from tuner.cluster import cluster
 
@@ -94,16 +115,19 @@ def run_finalists(
 
             preparation = _answer(preparer)
             space = fixed(preparation.hyperparameters, config.fix)
-            _decide(config, data, trial_settings(config, preparation, space, data, terminal), terminal)
+            settings = trial_settings(config, preparation, space, data, terminal)
+            _decide(config, data, settings, terminal, open_test_again)
     return paths
 
 
-def _decide(config: StudyConfig, data: ImageData, settings: "TrialSettings", terminal: TextIO) -> None:
+def _decide(
+    config: StudyConfig, data: ImageData, settings: "TrialSettings", terminal: TextIO, open_test_again: bool = False
+) -> None:
     """The last act; what it cannot do is told, since the search is done all the same."""
     from tuner.finalists import decide
 
     try:
-        decide(config, data, settings, terminal)
+        decide(config, data, settings, terminal, open_test_again)
     except UserError as error:
         print(f"Note: the test split stays shut: {error}", file=terminal, flush=True)
 
@@ -116,11 +140,20 @@ def _reporting(paths: RunPaths) -> Iterator[None]:
     """
     try:
         yield
-    finally:
-        if any(paths.trials.glob("*/trial.json")):
-            from results.report import write_report
+    except StopNow:
+        raise
+    except BaseException:
+        with suppress(OSError):  # where nothing can be written, that is what is told
+            _write_report(paths)
+        raise
+    _write_report(paths)
 
-            write_report(paths)
+
+def _write_report(paths: RunPaths) -> None:
+    if any(paths.trials.glob("*/trial.json")):
+        from results.report import write_report
+
+        write_report(paths)
 
 
 @contextmanager
@@ -128,12 +161,15 @@ def _told_at_interrupt(paths: RunPaths, terminal: TextIO) -> Iterator[None]:
     """At Ctrl+C keep what is there, if there is anything, and say how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if not any(paths.trials.glob("*/trial.json")):
             raise
-        command = f"python scripts/finalists.py {shlex.quote(str(from_here(paths.root)))}"
-        print(f"Interrupted; what was found is kept. `{command}` trains what is missing of the finalists and opens the "
-              "test split", file=terminal, flush=True)  # fmt: skip
+        storage = shlex.quote(str(from_here(paths.root.parent)))
+        where = "" if storage == str(StudyConfig.storage) else f" --storage {storage}"
+        print(f"Interrupted; what was found is kept. Go on with: python scripts/search.py --resume --name {paths.name}"
+              f"{where}", file=terminal, flush=True)  # fmt: skip
+        if isinstance(interrupt, StopNow):
+            raise
 
 
 def _check_early(config: StudyConfig) -> None:
@@ -189,13 +225,46 @@ def _request(config: StudyConfig, data: ImageData | None) -> Request:
 
 
 @contextmanager
+def _alone(paths: RunPaths) -> Iterator[None]:
+    """Hold the run for this program; a lock that ends with it, however that ends.
+
+    Raises:
+        UserError: another one has it.
+    """
+    lock = FileLock(paths.lock, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"{paths.root}: another search.py or finalists.py works on this run; wait for its end, or end it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _load_same(config: StudyConfig) -> ImageData:
+    """The images of a run that is there."""
+    study, data = read_study(config.paths), _load(config)
+    if data.fingerprint() != study.data.fingerprint:
+        raise UserError(
+            f"--data {config.data}: the images there are not those of run {config.paths.name}, which began with "
+            f"{study.data.source}: bring them back, or search anew"
+        )
+    return data
+
+
+@contextmanager
 def _new_run(paths: RunPaths) -> Iterator[None]:
     """Make the run directory; take it away again if the block ends by the user's error or wish before a first trial.
 
     After any other error it stays, with the log that tells of it.
     """
     if paths.root.exists():
-        raise UserError(f"--name {paths.name}: {paths.root} exists already; choose another name or remove it")
+        raise UserError(
+            f"--name {paths.name}: {paths.root} exists already; choose another name, or go on with it by --resume"
+        )
     made = [folder for folder in (paths.root, *paths.root.parents) if not folder.exists()]
     try:
         paths.root.mkdir(parents=True)

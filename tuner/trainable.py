@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from tuner.trial.resources import TrialResources, clear_process, prepare_process
 if TYPE_CHECKING:
     import keras_tuner
 
+    from tuner.trial.checkpoint import Checkpoint
     from tuner.trial.features import Features
     from tuner.trial.footprint import Footprints
     from tuner.trial.traced import TracedModels
@@ -59,14 +61,17 @@ class WarmTrial(tune.Trainable):
 
     Where the config has a "seed" too, it stands for the study's. With "until" the trial ends after that epoch, and the
     model of its last epoch is kept rather than of its best one. After each epoch but the last one a trial leaves a
-    checkpoint in its folder; one whose config says "resume" goes on from there.
+    checkpoint in its folder; where there is one when it begins, it goes on from there, and its first result is the
+    last one of before.
 
     A result has "epoch", the training's metrics, "parameters", "file_bytes" and "latency" of its model (`Footprints`)
     and, where frozen layers are computed once, "features", the seconds to find or compute them so far; or, when the
     trial has failed, "failure" with the reason, and "again" if it ran out of memory on a GPU that it shared: then it is
     worth another try, alone, for which its config says "alone"; or "infeasible" with the limit that its model is
     beyond, and "value" with what it has. A trial that ended before its last epoch, of its own accord, repeats its last
-    result with "ended". "note", where there is one, is something that the user should know of the worker.
+    result with "ended". "note", where there is one, is something that the user should know of the worker. A result with
+    "unwritable" alone says which file of the run could not be written, and why: what was to be kept of that epoch is
+    lost, so the epoch is as if it had not been trained.
     """
 
     def setup(  # type: ignore[override]  # tune.with_parameters gives the rest
@@ -108,15 +113,13 @@ class WarmTrial(tune.Trainable):
             if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
                 self._training = self._begin()
                 self._footprint = self._measured(self._training)
+                if self._result is not None:
+                    return self._result | {"done": False}
             epoch = self._training.run_epoch()
             if epoch is None:
                 return self._ended(self._training)
-            epoch |= self._footprint | self._of_features()
-            is_last = epoch["epoch"] >= self._last_epoch
-            if "until" not in self.config or is_last:
-                self._offer(self._training, epoch)
-            if not is_last:
-                self._training.checkpoint().write(self._checkpoint)
+            self._result = epoch | self._footprint | self._of_features() | self._noted()
+            return self._kept(self._training, self._result)
         except Infeasible as infeasible:
             found = {"infeasible": str(infeasible), "value": infeasible.value} | infeasible.measured
             return found | {"val_accuracy": math.nan, "done": True}
@@ -124,8 +127,16 @@ class WarmTrial(tune.Trainable):
             shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True} | again
-        note = self._features.warning if self._features is not None else None
-        result = self._result = epoch | ({"note": note} if note else {})
+        except OSError as error:
+            return {"unwritable": f"{error.filename or self._settings.run.root}: {error.strerror or error}"}
+
+    def _kept(self, training: Training, result: dict[str, Any]) -> dict[str, Any]:
+        """An epoch's result, when all that is to outlive this process has been written."""
+        is_last = result["epoch"] >= self._last_epoch
+        if "until" not in self.config or is_last:
+            self._offer(training, result)
+        if not is_last:
+            training.checkpoint(result).write(self._checkpoint)
         return result | {"done": is_last}
 
     @property
@@ -152,14 +163,31 @@ class WarmTrial(tune.Trainable):
             self._offer(training, self._result)
         return self._result | {"ended": True, "done": True}
 
+    def _found(self) -> Checkpoint | None:
+        """Where the trial was when its last worker ended. A damaged checkpoint is none: the trial begins anew."""
+        from tuner.trial.checkpoint import Checkpoint
+
+        if not self._checkpoint.is_file():
+            return None
+        try:
+            return Checkpoint.read(self._checkpoint)
+        except TrialFailure as failure:
+            print(failure, file=sys.stderr)
+            return None
+
+    def _noted(self) -> dict[str, str]:
+        warning = self._features.warning if self._features is not None else None
+        return {"note": warning} if warning else {}
+
     def _begin(self) -> Training:
+        """The trial's training: from its checkpoint on, if it has one."""
         if self._space is None:
             self._space = self._warm_up()
-        from tuner.trial.checkpoint import Checkpoint
         from tuner.trial.traced import TracedModels
         from tuner.trial.training import Training
 
-        settings = self._settings
+        settings, checkpoint = self._settings, self._found()
+        self._result = dict(checkpoint.result) if checkpoint else None
         self._traced = self._traced or TracedModels()
         self._traced.begin_trial()
         if self._features is not None:
@@ -174,7 +202,7 @@ class WarmTrial(tune.Trainable):
             self._features,
             settings.views,
             self._traced,
-            Checkpoint.read(self._checkpoint) if self.config.get("resume") and self._checkpoint.is_file() else None,
+            checkpoint,
         )
 
     def _measured(self, training: Training) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """What earlier runs found, for a study to begin with."""
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -14,24 +13,25 @@ from search_spaces.hyperparameter import Hyperparameter
 from tuner.config import StudyConfig
 from tuner.earlier_runs import earlier_runs
 from tuner.proposal.proposer import Proposer
-from tuner.trial.errors import OUT_OF_MEMORY, WORKER_FAILED
+from tuner.replay import EXCUSES, end
+from tuner.trial.errors import OUT_OF_MEMORY
 
-ENDED = (TrialState.DONE, TrialState.STOPPED, TrialState.FAILED)
+ENDED = (TrialState.DONE, TrialState.STOPPED, TrialState.INTERRUPTED, TrialState.FAILED)
 """States of trials from which something can be learned; what was infeasible there may be feasible here."""
 
 
 def warm_start(
-    config: StudyConfig, space: Sequence[Hyperparameter], data: DataRecord, proposer: Proposer, terminal: TextIO
-) -> None:
-    """Tell the proposer of those runs' trials, and `terminal` how many could be used.
+    config: StudyConfig, space: Sequence[Hyperparameter], data: DataRecord, terminal: TextIO
+) -> list[TrialRecord]:
+    """Those runs' trials that can be used; `terminal` is told how many.
 
     A trial can be used if its configuration is one of this space. Those that can are known, not tried again, and not
-    part of the new study.
+    part of the new study: their numbers are negative.
 
     Raises:
         UserError: as `earlier_runs`, or a run on images of other classes.
     """
-    numbers = itertools.count(-1, -1)  # the study's own count from 0
+    found: list[TrialRecord] = []
     for paths, study, trials in earlier_runs(config):
         if study.data.class_names != data.class_names:
             raise UserError(
@@ -42,20 +42,22 @@ def warm_start(
         ended = [trial for trial in trials if trial.state in ENDED]
         usable = [known for trial in ended if (known := _of(space, trial)) is not None]
         to_the_end = study.options["max_epochs"] >= config.max_epochs
-        for trial, number in zip(usable, numbers, strict=False):
-            _tell(proposer, number, trial, to_the_end)
+        for trial in usable:
+            # What was trained for fewer epochs than are asked for here is not done here.
+            state = TrialState.STOPPED if trial.state is TrialState.DONE and not to_the_end else trial.state
+            found.append(dataclasses.replace(trial, trial=-1 - len(found), state=state))
         line = _line(paths, study, data, len(usable), len(ended) - len(usable), len(trials) - len(ended))
         print(line, file=terminal, flush=True)
+    return found
 
 
-def _tell(proposer: Proposer, number: int, trial: TrialRecord, to_the_end: bool) -> None:
-    proposer.begin(number, trial.configuration)
-    for epoch in trial.epochs:
-        proposer.report(number, epoch.epoch, epoch.val_accuracy)
-    is_its_fault = trial.state is TrialState.FAILED and not (trial.reason or "").startswith(
-        (WORKER_FAILED, OUT_OF_MEMORY)
-    )
-    proposer.end(number, is_done=trial.state is TrialState.DONE and to_the_end, has_failed=is_its_fault)
+def tell(proposer: Proposer, trials: Sequence[TrialRecord]) -> None:
+    """Let the proposer know of such trials."""
+    for trial in trials:
+        proposer.begin(trial.trial, trial.configuration)
+        for epoch in trial.epochs:
+            proposer.report(trial.trial, epoch.epoch, epoch.val_accuracy)
+        end(proposer, trial, excuses=(*EXCUSES, OUT_OF_MEMORY))
 
 
 def _of(space: Sequence[Hyperparameter], trial: TrialRecord) -> TrialRecord | None:

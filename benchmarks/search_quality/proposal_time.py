@@ -18,11 +18,15 @@ from benchmarks.side import write_table
 from search_spaces.declaration import declared
 from search_spaces.finetune import FineTune
 from search_spaces.task import Task
+from tuner.clock import StudyClock
 from tuner.config import StudyConfig
+from tuner.ending import Ending
+from tuner.journal import create_study
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
+from tuner.retries import Retries
 from tuner.scheduler import rungs
-from tuner.searcher import StudySearcher, create_study
+from tuner.searcher import StudySearcher
 
 SIZES = (100, 1_000, 10_000)
 TIMED = 100
@@ -36,8 +40,10 @@ def main() -> None:
     config = StudyConfig()
     space = declared(FineTune(Task(96, 10, 1000, config.max_epochs), dict.fromkeys(BACKBONES)))
     study = create_study(Path(tempfile.mkdtemp()) / "study.journal", "s")
-    proposer, deadline = Proposer(space, rungs(config), seed=0), Deadline(space, 1, 1e9, workers=4)
-    searcher = StudySearcher(study, space, proposer, deadline, [], config.max_epochs, 4, SIZES[-1] + TIMED)
+    clock = StudyClock()
+    proposer, deadline = Proposer(space, rungs(config), seed=0), Deadline(space, 1, 1e9, 4, clock)
+    trials, retries, ending = SIZES[-1] + TIMED, Retries(0), Ending(clock)
+    searcher = StudySearcher(study, space, proposer, deadline, [], config.max_epochs, 4, trials, retries, ending)
     rows = [["finished trials", "milliseconds for a proposal: median", "99 of 100", "of the whole searcher, a trial"]]
     rng, times, wholes = random.Random(0), [], []
     for number in range(SIZES[-1] + TIMED):

@@ -13,10 +13,13 @@ from ray.tune.search.optuna import OptunaSearch
 from benchmarks.search_quality.curves import Curves
 from benchmarks.search_quality.simulator import REDUCTION_FACTOR, Decision
 from search_spaces.configuration import Configuration
+from tuner.clock import StudyClock
 from tuner.config import StudyConfig
+from tuner.ending import Ending
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
 from tuner.proposal.suggestion import Suggestions
+from tuner.retries import Retries
 from tuner.scheduler import create_scheduler, rungs
 from tuner.searcher import StudySearcher
 
@@ -36,7 +39,9 @@ class RayMethod:
         suggested = self._searcher.suggest(identity)
         if not isinstance(suggested, dict):
             return None
-        trial = self._trials[identity] = Trial("simulated", trial_id=identity, config=suggested, stub=True)
+        trial = self._trials[identity] = Trial(
+            "simulated", trial_id=identity, config={"trial": identity} | suggested, stub=True
+        )
         self._scheduler.on_trial_add(None, trial)
         return identity, suggested.get("configuration", suggested)
 
@@ -70,8 +75,20 @@ def thaw(curves: Curves, seed: int, grace_epochs: int, workers: int) -> RayMetho
     config = _config(curves, grace_epochs)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     proposer = Proposer(curves.space, rungs(config), seed)
-    no_deadline = Deadline(curves.space, 1, None, workers)
-    searcher = StudySearcher(study, curves.space, proposer, no_deadline, [], curves.max_epochs, workers, sys.maxsize)
+    clock = StudyClock()
+    no_deadline = Deadline(curves.space, 1, None, workers, clock)
+    searcher = StudySearcher(
+        study,
+        curves.space,
+        proposer,
+        no_deadline,
+        [],
+        curves.max_epochs,
+        workers,
+        sys.maxsize,
+        Retries(0),
+        Ending(clock),
+    )
     return RayMethod(searcher, create_scheduler(config), curves.max_epochs)
 
 

@@ -43,7 +43,7 @@ def test_a_run_is_named_after_its_space_and_time() -> None:
     ("text", "expected"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("2d", 172_800), ("45", 45)]
 )
 def test_durations(text: str, expected: float) -> None:
-    assert seconds(text) == expected
+    assert seconds("--time-budget", text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5m", "1h30m", "nan"])
@@ -51,7 +51,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(
         UserError, match=r"--time-budget .* must be a number of seconds, or one with a unit: 90s, 30m, 1.5h"
     ):
-        seconds(text)
+        seconds("--time-budget", text)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from tuner.scheduler import create_scheduler
 class Trial:
     """As much of Ray's trial as a scheduler looks at."""
 
-    def __init__(self, name: str) -> None:
-        self.trial_id = name
+    def __init__(self, name: str, trial_id: str = "ray's") -> None:
+        self.trial_id = trial_id
+        self.config = {"trial": name}
 
 
 @pytest.fixture
@@ -33,6 +34,16 @@ def test_the_weak_stop_and_the_strong_go_on(asha: ASHAScheduler) -> None:
     decisions = [decide(asha, str(number), 1, accuracy) for number, accuracy in enumerate([0.5, 0.6, 0.7, 0.4, 0.8])]
     go, stop = TrialScheduler.CONTINUE, TrialScheduler.STOP
     assert decisions == [go, go, go, stop, go]
+
+
+def test_a_trial_that_goes_on_in_another_worker_is_counted_once(asha: ASHAScheduler) -> None:
+    for number, accuracy in enumerate([0.5, 0.6, 0.7]):
+        decide(asha, str(number), 1, accuracy)
+    again: Any = Trial("2", trial_id="another of ray's")
+    asha.on_trial_add(None, again)
+    assert asha.on_trial_result(None, again, {"epoch": 1, "val_accuracy": 0.1}) == TrialScheduler.CONTINUE
+    (_, rung) = asha._brackets[0]._rungs[-1]
+    assert sorted(rung.values()) == [0.5, 0.6, 0.7]
 
 
 def test_a_failed_trial_leaves_no_mark_on_a_rung(asha: ASHAScheduler) -> None:

@@ -13,9 +13,13 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search_spaces.declaration import read
+from tuner.clock import StudyClock
+from tuner.ending import Ending
+from tuner.journal import create_study
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
-from tuner.searcher import MOST_INFEASIBLE, StudySearcher, create_study
+from tuner.retries import Retries
+from tuner.searcher import MOST_FAILED, MOST_INFEASIBLE, StudySearcher
 
 
 @pytest.fixture
@@ -29,7 +33,8 @@ def searcher(study: optuna.Study, concurrency: int = 2, **options: Any) -> Study
     space, first, trials = read(hp), options.get("first", []), options.get("trials", 20)
     proposer = Proposer(space, rungs=(1, 3), seed=options.get("seed", 0))
     deadline = Deadline(space, 1, options.get("seconds"), workers=0, clock=options.get("clock", time.monotonic))
-    return StudySearcher(study, space, proposer, deadline, first, max_epochs=3, concurrency=concurrency, trials=trials)
+    retries, ending = Retries(options.get("max_failures", 0)), Ending(StudyClock())
+    return StudySearcher(study, space, proposer, deadline, first, 3, concurrency, trials, retries, ending)
 
 
 def result(epoch: int, accuracy: float) -> dict[str, Any]:
@@ -240,18 +245,58 @@ def test_a_trial_that_ran_out_of_memory_is_tried_again_alone_at_the_end(study: o
     assert one.suggest("g") == Searcher.FINISHED
 
 
-def test_a_second_try_reports_only_epochs_that_optuna_does_not_know(study: optuna.Study) -> None:
+def test_a_second_try_goes_on_with_the_epochs_that_there_were(study: optuna.Study) -> None:
     one = searcher(study, trials=1)
     one.suggest("a")
     one.on_trial_result("a", result(1, 0.5))
     one.on_trial_complete("a", {"failure": "out of memory: no room", "val_accuracy": math.nan, "again": True})
     one.suggest("b")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for epoch, accuracy in ((1, 0.3), (2, 0.4)):
+        warnings.simplefilter("error")  # Optuna warns of an epoch that it knows
+        for epoch, accuracy in ((1, 0.3), (2, 0.4), (3, 0.6)):
             one.on_trial_result("b", result(epoch, accuracy))
-        one.on_trial_complete("b", result(3, 0.45))
-    assert study.trials[0].value == 0.45
+    one.on_trial_complete("b", result(3, 0.6))
+    assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.4, 3: 0.6}
+    assert study.trials[0].value == 0.6
+
+
+def test_a_lost_worker_is_replaced_as_often_as_is_asked_for(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=1, trials=2, max_failures=2)
+    first = one.suggest("0")
+    one.on_trial_result("0", result(1, 0.5))
+    for attempt in ("1", "2"):
+        one.on_trial_complete(str(int(attempt) - 1), error=True)
+        assert one.suggest(attempt) == first  # before anything new
+    assert [trial.state for trial in study.trials] == [TrialState.RUNNING]
+    one.on_trial_complete("2", error=True)
+    assert study.trials[0].state is TrialState.FAIL
+    assert study.trials[0].user_attrs["failure"] == "its worker failed"
+    another = one.suggest("3")
+    assert isinstance(another, dict)
+    assert another["trial"] == 1
+
+
+@pytest.mark.parametrize(("good", "is_over"), [(None, True), (0, False), (3, False)])
+def test_a_study_ends_when_its_first_trials_all_fail_for_one_reason(
+    study: optuna.Study, good: int | None, is_over: bool
+) -> None:
+    one = searcher(study, concurrency=1)
+    for number in range(MOST_FAILED):
+        one.suggest(str(number))
+        failure = {"failure": f"epoch 1 failed: ValueError: shapes {number} and 3", "val_accuracy": math.nan}
+        one.on_trial_complete(str(number), result(3, 0.5) if number == good else failure)
+    assert (one.suggest("more") == Searcher.FINISHED) == is_over
+    reason = "the first 5 trials all failed: epoch 1 failed: ValueError: shapes 4 and 3"
+    assert one.ended_early == (reason if is_over else None)
+
+
+def test_different_reasons_do_not_end_a_study(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=1)
+    for number in range(MOST_FAILED):
+        one.suggest(str(number))
+        why = "diverged: loss is nan in epoch 1" if number == 2 else "no such layer"
+        one.on_trial_complete(str(number), {"failure": why, "val_accuracy": math.nan})
+    assert isinstance(one.suggest("more"), dict)
 
 
 def test_a_second_try_for_which_there_is_no_time_is_not_begun(study: optuna.Study) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -66,15 +67,26 @@ def test_a_trial_goes_on_from_its_checkpoint(worker: WarmTrial, tmp_path: Path) 
     whole = [worker.step(), worker.step()]
     next_trial(worker, config(1))
     worker.step()
-    next_trial(worker, config(1) | {"resume": True})  # in the same process here, which knows nothing of it either
-    rest = worker.step()
+    next_trial(worker, config(1))  # in the same process here, which knows nothing of it either
+    known, rest = worker.step(), worker.step()
+    assert (known["epoch"], known["done"]) == (1, False)
+    assert known["val_loss"] == pytest.approx(whole[0]["val_loss"], rel=1e-4)
     assert (rest["epoch"], rest["done"]) == (2, True)
     assert rest["val_loss"] == pytest.approx(whole[1]["val_loss"], rel=1e-4)
 
 
-def test_a_trial_that_has_no_checkpoint_yet_begins_anew(worker: WarmTrial) -> None:
-    next_trial(worker, config(2) | {"resume": True})
+def test_a_trial_whose_checkpoint_is_damaged_begins_anew(worker: WarmTrial, tmp_path: Path) -> None:
+    worker.step()
+    RunPaths(tmp_path).checkpoint(0).write_bytes(b"PK")
+    next_trial(worker, config(0))
     assert worker.step()["epoch"] == 1
+
+
+def test_an_epoch_that_cannot_be_kept_is_not_reported(worker: WarmTrial, tmp_path: Path) -> None:
+    folder = RunPaths(tmp_path).trial(0)
+    folder.rmdir()
+    folder.write_text("no folder")
+    assert worker.step() == {"unwritable": f"{folder / '.unfinished-'}{os.getpid()}-checkpoint.npz: Not a directory"}
 
 
 def test_every_twentieth_trial_also_forgets_what_makes_it_faster(

@@ -17,7 +17,7 @@ from tests.results.written_run import a_trial, write_run
 from tuner.config import StudyConfig
 from tuner.earlier_runs import earlier_runs
 from tuner.proposal.proposer import Proposer
-from tuner.warm_start import warm_start
+from tuner.warm_start import tell, warm_start
 
 SPACE = (
     Hyperparameter("optimizer", Choices(("adam", "sgd")), "adam"),
@@ -52,7 +52,7 @@ def start(tmp_path: Path, max_epochs: int = 2, **options: Any) -> tuple[Told, st
     proposer, terminal = Told(), io.StringIO()
     data = options and read_study(RunPaths.existing(tmp_path / "one")).data
     assert isinstance(data, DataRecord)
-    warm_start(config, SPACE, data, proposer, terminal)
+    tell(proposer, warm_start(config, SPACE, data, terminal))
     return proposer, terminal.getvalue()
 
 
@@ -162,7 +162,7 @@ def test_what_is_known_is_not_proposed_again(tmp_path: Path) -> None:
     study = dataclasses.replace(read_study(paths), options={"max_epochs": 1})
     write(paths.study, study)
     config = StudyConfig(storage=tmp_path, max_epochs=1, warm_start=("one",))
-    warm_start(config, space, study.data, proposer, io.StringIO())
+    tell(proposer, warm_start(config, space, study.data, io.StringIO()))
     assert proposer.propose(0) == {"units": 32}
 
 

@@ -1,6 +1,5 @@
 """Which configurations can still reach their first rung before the study's time is up."""
 
-import time
 from collections.abc import Callable, Sequence
 
 from search_spaces.configuration import Configuration
@@ -16,8 +15,9 @@ class Deadline:
     Args:
         space: whose configurations.
         first_rung: an epoch.
-        seconds: until the study's time is up, from now on; None: never.
+        seconds: on the study's clock, when its time is up; None: never.
         workers: as many first trials do not count.
+        clock: the study's.
     """
 
     def __init__(
@@ -26,12 +26,12 @@ class Deadline:
         first_rung: int,
         seconds: float | None,
         workers: int,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._first_rung = first_rung
         self._clock = clock
-        self._end = None if seconds is None else clock() + seconds
-        self._to_skip = workers
+        self._end = seconds
+        self._workers = self._to_skip = workers
         self._seconds = LogLinear(space)
 
     def observe(self, configuration: Configuration, epoch: int, seconds: float, has_ended: bool = False) -> None:
@@ -45,6 +45,10 @@ class Deadline:
             self._to_skip -= 1
             return
         self._seconds.observe(configuration, seconds)
+
+    def restart(self) -> None:
+        """The workers are new ones."""
+        self._to_skip = self._workers
 
     def allows(self, configuration: Configuration) -> bool:
         """Whether there is time for it; until enough trials are known the fastest one speaks for all."""

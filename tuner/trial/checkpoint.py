@@ -28,6 +28,8 @@ class Checkpoint:
     """A training after its epoch `epoch`."""
 
     epoch: int
+    result: Mapping[str, Any]
+    """What was said of that epoch: whoever has to know may have been gone before it arrived."""
     variables: Mapping[int, np.ndarray]
     """Of the model, those that training has changed, by their place."""
     optimizer: Sequence[np.ndarray]
@@ -47,13 +49,22 @@ class Checkpoint:
                 about = json.loads(str(archive["about"]))
                 variables = {int(name[1:]): archive[name] for name in archive.files if name.startswith("v")}
                 optimizer = [archive[f"o{number}"] for number in range(about["optimizer"])]
-            return cls(about["epoch"], variables, optimizer, about["watchers"])
+            return cls(about["epoch"], about["result"], variables, optimizer, about["watchers"])
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise TrialFailure(f"{file} is no checkpoint, or a damaged one: {error}") from error
 
     def write(self, file: Path) -> None:
-        """Into a file, whole or not at all."""
-        about = {"epoch": self.epoch, "optimizer": len(self.optimizer), "watchers": list(self.watchers)}
+        """Into a file, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        about = {
+            "epoch": self.epoch,
+            "result": dict(self.result),
+            "optimizer": len(self.optimizer),
+            "watchers": list(self.watchers),
+        }
         arrays = {f"v{place}": value for place, value in self.variables.items()}
         arrays |= {f"o{number}": value for number, value in enumerate(self.optimizer)}
         with replacing(file) as temporary, temporary.open("wb") as out:

@@ -1,8 +1,10 @@
 """How a trial can fail without ending its study."""
 
 WORKER_FAILED = "its worker failed"
+NO_NEWS = "no epoch within"
+"""What the reason of a failure begins with that says nothing of the configuration."""
 OUT_OF_MEMORY = "out of memory"
-"""What the reason of a failure begins with for which another machine may be better."""
+"""The same, of one for which another machine may be better."""
 
 
 class TrialFailure(Exception):

@@ -114,17 +114,23 @@ class Training:
 
         Raises:
             TrialFailure: it cannot be saved.
+            OSError: nothing can be written there.
         """
-        with _failures("the model cannot be saved"):
-            without(self.model, is_augmentation).save(path, include_optimizer=False)
+        try:
+            with _failures("the model cannot be saved"):
+                without(self.model, is_augmentation).save(path, include_optimizer=False)
+        except TrialFailure as failure:
+            if isinstance(failure.__cause__, OSError):
+                raise failure.__cause__ from None
+            raise
 
-    def checkpoint(self) -> Checkpoint:
-        """To go on from after the latest epoch, in another process."""
+    def checkpoint(self, result: Mapping[str, Any]) -> Checkpoint:
+        """To go on from after the latest epoch, in another process; with what was said of that epoch."""
         fitting = self._fitting
         # After the last epoch of a stage the next one begins, with an optimizer and callbacks of its own.
         goes_on = self.epoch < fitting.last_epoch
         optimizer = [np.asarray(variable) for variable in self.model.optimizer.variables] if goes_on else []
-        return Checkpoint(self.epoch, self._changes.found(), optimizer, counted(fitting.watchers))
+        return Checkpoint(self.epoch, result, self._changes.found(), optimizer, counted(fitting.watchers))
 
     def close(self) -> None:
         """End the training where it is."""

@@ -60,7 +60,7 @@ def test_the_rest_of_the_curve_is_what_it_would_have_been(
     first = begun(SMALL | configuration)
     for _ in range(after):
         first.run_epoch()
-    first.checkpoint().write(tmp_path / "checkpoint.npz")
+    first.checkpoint({}).write(tmp_path / "checkpoint.npz")
     first.close()
     rest = curve(begun(SMALL | configuration, Checkpoint.read(tmp_path / "checkpoint.npz")))
     np.testing.assert_allclose(rest, whole[after:], rtol=2e-4, atol=2e-4)

@@ -1,0 +1,19 @@
+"""How long a study has been searched."""
+
+import time
+
+
+class StudyClock:
+    """Seconds of search, in all sessions of a study together; a wall clock that jumps does not move it.
+
+    Args:
+        before: seconds of earlier sessions.
+    """
+
+    def __init__(self, before: float = 0.0) -> None:
+        self._before = before
+        self._began = time.monotonic()
+
+    def __call__(self) -> float:
+        """Seconds by now."""
+        return self._before + time.monotonic() - self._began

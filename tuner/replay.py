@@ -1,0 +1,104 @@
+"""Brings a study back to where it was: whoever learns from trials is told of all that have records, in their order."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+
+from ray.tune.schedulers import TrialScheduler
+
+from results.records import TO_GO_ON, EpochRecord, TrialRecord, TrialState
+from tuner.attempts import Attempt
+from tuner.proposal.deadline import Deadline
+from tuner.proposal.proposer import Proposer
+from tuner.trial.errors import NO_NEWS, WORKER_FAILED
+
+EXCUSES = (WORKER_FAILED, NO_NEWS)
+
+
+def replay(
+    trials: Sequence[TrialRecord], max_epochs: int, proposer: Proposer, deadline: Deadline, scheduler: TrialScheduler
+) -> list[TrialRecord]:
+    """Tell them all that happened, at once and in the order in which it happened.
+
+    Returns:
+        The trials as they are now. One that had reached its last epoch, or that the scheduler had decided to stop, may
+        not have come to be written down as over; it is here. All others that were not over are INTERRUPTED.
+    """
+    now = {trial.trial: trial for trial in trials}
+    for trial, event in _events(trials):
+        if event is None:
+            proposer.begin(trial.trial, trial.configuration)
+            scheduler.on_trial_add(None, _as_rays(trial))  # type: ignore[arg-type]
+        elif isinstance(event, EpochRecord):
+            if event.epoch == 1:
+                proposer.measure(trial.configuration, _measured(trial))
+            proposer.report(trial.trial, event.epoch, event.val_accuracy)
+            deadline.observe(trial.configuration, event.epoch, event.ended - trial.started)
+            result = {"epoch": event.epoch, "val_accuracy": event.val_accuracy}
+            decision = scheduler.on_trial_result(None, _as_rays(trial), result)  # type: ignore[arg-type]
+            if event is trial.epochs[-1] and trial.state in TO_GO_ON:
+                now[trial.trial] = over = _settled(trial, decision, max_epochs)
+                if over.state is not TrialState.INTERRUPTED:
+                    end(proposer, over)
+        else:
+            if trial.state is TrialState.INFEASIBLE:
+                proposer.measure(trial.configuration, _measured(trial))
+            end(proposer, trial)
+    for trial in trials:
+        if trial.state in TO_GO_ON and not trial.epochs:
+            now[trial.trial] = dataclasses.replace(trial, state=TrialState.INTERRUPTED)
+    return list(now.values())
+
+
+def end(proposer: Proposer, trial: TrialRecord, excuses: tuple[str, ...] = EXCUSES) -> None:
+    """Tell it how a trial ended; a failure whose reason begins with one of the excuses is not the configuration's."""
+    is_own_fault = trial.state is TrialState.FAILED and not (trial.reason or "").startswith(excuses)
+    proposer.end(trial.trial, trial.state is TrialState.DONE, is_own_fault or trial.state is TrialState.INFEASIBLE)
+
+
+def attempts(trials: Sequence[TrialRecord]) -> list[Attempt]:
+    """Those that are to go on; one that ran out of memory beside others, alone."""
+    return [
+        Attempt(
+            trial.trial,
+            trial.configuration,
+            accuracies={epoch.epoch: epoch.val_accuracy for epoch in trial.epochs},
+            failure=trial.reason,
+        )
+        for trial in trials
+        if trial.state in TO_GO_ON
+    ]
+
+
+def seconds(trials: Sequence[TrialRecord]) -> float:
+    """Of search that they took together, on the study's clock."""
+    return max((trial.started + trial.seconds for trial in trials), default=0.0)
+
+
+def _events(trials: Sequence[TrialRecord]) -> Iterator[tuple[TrialRecord, EpochRecord | TrialState | None]]:
+    """Beginnings (None), epochs and ends (the state), as they followed on one another."""
+    found: list[tuple[float, int, TrialRecord, EpochRecord | TrialState | None]] = []
+    for trial in trials:
+        found.append((trial.started, 0, trial, None))
+        found += [(epoch.ended, 1, trial, epoch) for epoch in trial.epochs]
+        if trial.state not in TO_GO_ON:
+            found.append((trial.started + trial.seconds, 2, trial, trial.state))
+    for *_, trial, event in sorted(found, key=lambda one: one[:2]):
+        yield trial, event
+
+
+def _settled(trial: TrialRecord, decision: str, max_epochs: int) -> TrialRecord:
+    state = TrialState.INTERRUPTED
+    if len(trial.epochs) >= max_epochs:
+        state = TrialState.DONE
+    elif decision == TrialScheduler.STOP:
+        state = TrialState.STOPPED
+    return dataclasses.replace(trial, state=state)
+
+
+def _measured(trial: TrialRecord) -> dict[str, float | None]:
+    return {"parameters": trial.parameters, "file_bytes": trial.file_bytes, "latency": trial.latency}
+
+
+def _as_rays(trial: TrialRecord) -> SimpleNamespace:
+    return SimpleNamespace(config={"trial": trial.trial})
