@@ -39,9 +39,16 @@ class RunPaths:
         """
         paths = cls(run.expanduser().resolve())
         if not paths.study.is_file():
-            why = "its search has only begun" if paths.log.is_file() else "search.py prints a run's path"
+            why = "search.py prints a run's path"
+            if paths.is_unborn:
+                why = "its search had not begun: start it again without --resume, if it is not just beginning"
             raise UserError(f"{run} is not a run directory: it has no {paths.study.name} ({why})")
         return paths
+
+    @property
+    def is_unborn(self) -> bool:
+        """Whether a search was ended here so early that there is nothing yet but its log."""
+        return self.log.is_file() and {self.log.name, self.lock.name} >= {file.name for file in self.root.iterdir()}
 
     @property
     def name(self) -> str:

@@ -261,13 +261,13 @@ def _new_run(paths: RunPaths) -> Iterator[None]:
 
     After any other error it stays, with the log that tells of it.
     """
-    if paths.root.exists():
+    if paths.root.exists() and not paths.is_unborn:
         raise UserError(
             f"--name {paths.name}: {paths.root} exists already; choose another name, or go on with it by --resume"
         )
     made = [folder for folder in (paths.root, *paths.root.parents) if not folder.exists()]
     try:
-        paths.root.mkdir(parents=True)
+        paths.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
             f"--storage {paths.root.parent}: cannot write there ({error.strerror}); give another folder"

@@ -1,0 +1,1 @@
+"""A search broken on purpose: real processes, real signals, real disks."""

@@ -1,0 +1,137 @@
+"""A search in a process of its own, that tests may break and take up again."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import optuna.storages.journal
+
+from results.paths import RunPaths
+from results.records import TrialRecord, TrialState, read_trials
+
+ROOT = Path(__file__).parents[2]
+IS_LONG = os.environ.get("FAULTS") == "long"
+OVER = (TrialState.DONE, TrialState.STOPPED)
+
+
+class BrokenSearch:
+    """One run in a folder of its own, session by session.
+
+    Args:
+        folder: where to work.
+        options: of search.py, the same in all sessions.
+        epoch_seconds: how long an epoch sleeps.
+    """
+
+    def __init__(self, folder: Path, *options: object, epoch_seconds: float | None = None) -> None:
+        self.folder, self._options = folder, [str(option) for option in options]
+        self.paths = RunPaths((folder / "runs" / "one").resolve())
+        shutil.copy(Path(__file__).with_name("counted.py"), folder / "counted.py")
+        self.sessions = 0
+        self._environment = os.environ | {"EPOCHS_LOG": str(folder / "epochs.log"), "PYTHONUNBUFFERED": "1"}
+        if epoch_seconds is not None:
+            self._environment["EPOCH_SECONDS"] = str(epoch_seconds)
+
+    def start(self, *more: object) -> subprocess.Popen[str]:
+        """Begin it, or take it up again if it has begun."""
+        command = [sys.executable, str(ROOT / "scripts" / "search.py"), "--name", "one", "--no-dashboard"]
+        if self.paths.study.is_file():
+            command += ["--resume"]
+        else:
+            command += ["--data", "digits", "--image-size", "8", "--finalists", "0", *self._options]
+        environment = self._environment | {"SESSION": str(self.sessions)}
+        self.sessions += 1
+        return subprocess.Popen(
+            [*command, *map(str, more)], cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_interruptible,
+        )  # fmt: skip
+
+    def finish(self, *more: object, status: int = 0) -> str:
+        """A session that nobody disturbs: what it printed."""
+        running = self.start(*more)
+        printed, _ = running.communicate(timeout=500)
+        assert running.returncode == status, printed
+        return printed
+
+    def trials(self) -> list[TrialRecord]:
+        return read_trials(self.paths)
+
+    def wait_for_epochs(self, running: subprocess.Popen[str], count: int) -> None:
+        """Until so many are written down."""
+        while sum(len(trial.epochs) for trial in self.trials()) < count:
+            assert running.poll() is None, running.communicate()[0]
+            time.sleep(0.05)
+
+    def epochs(self) -> dict[int, list[tuple[int, int]]]:
+        """Of each configuration, by its x: the sessions and numbers of the epochs that were begun."""
+        found = defaultdict(list)
+        for line in (self.folder / "epochs.log").read_text().splitlines():
+            session, x, epoch = map(int, line.split())
+            found[x].append((session, epoch + 1))
+        return found
+
+    def optuna_states(self) -> list[str]:
+        storage = optuna.storages.JournalStorage(
+            optuna.storages.journal.JournalFileBackend(str(self.paths.journal))
+        )  # fmt: skip
+        return [trial.state.name for trial in optuna.load_study(study_name="one", storage=storage).trials]
+
+
+def _interruptible() -> None:
+    """A shell that started the tests in the background has SIGINT ignored, which is inherited."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def kill(running: subprocess.Popen[str]) -> None:
+    """End the driver as a crash would, and wait until what it started has followed it."""
+    family = list(descendants(running.pid))
+    running.kill()
+    running.wait()
+    if running.stdout is not None:
+        running.stdout.close()
+    until = time.monotonic() + 60
+    while any(is_alive(pid) for pid in family) and time.monotonic() < until:
+        time.sleep(0.1)
+    for pid in family:
+        assert not is_alive(pid), f"process {pid} outlives the driver: {command_of(pid)}"
+
+
+def workers(running: subprocess.Popen[str]) -> list[int]:
+    """The processes that train, as Ray calls them."""
+    names = ("ray::ResourceTrainable.train", "ray::WarmTrial")
+    return [pid for pid in descendants(running.pid) if command_of(pid).startswith(names)]
+
+
+def descendants(pid: int) -> Iterator[int]:
+    children = defaultdict(list)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            child, rest = stat.read_text().split(" ", 1)
+        except OSError:
+            continue
+        children[int(rest.rpartition(") ")[2].split()[1])].append(int(child))
+    found = list(children[pid])
+    for one in found:
+        yield one
+        found += children[one]
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False

@@ -1,0 +1,55 @@
+"""A user's space that writes down which epochs it was trained for, and has all the troubles that one can ask for."""
+
+import os
+import time
+from typing import Any
+
+import keras
+import keras_tuner
+
+
+class Counted(keras_tuner.HyperModel):
+    """A tiny network; `mood` says what becomes of it in its second epoch."""
+
+    moods = ("good", "nan", "exception", "hang", "memory")
+
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
+        hp.Int("x", 0, 999)
+        hp.Choice("mood", list(self.moods[:1]) if "EPOCH_SECONDS" in os.environ else list(self.moods))
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        self.declare_hyperparameters(hp)
+        layers = [
+            keras.Input((8, 8, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+        model = keras.Sequential(layers)
+        optimizer = keras.optimizers.Adam(1e-3 * (1 + hp.get("x")))
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **options: Any) -> Any:
+        options["callbacks"] = [*options["callbacks"], _Trouble(hp.get("x"), hp.get("mood"))]
+        return model.fit(*args, **options, batch_size=128)
+
+
+class _Trouble(keras.callbacks.Callback):
+    def __init__(self, x: int, mood: str) -> None:
+        super().__init__()
+        self._x, self._mood = x, mood
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        with open(os.environ["EPOCHS_LOG"], "a", encoding="utf-8") as log:
+            log.write(f"{os.environ['SESSION']} {self._x} {epoch}\n")
+        time.sleep(float(os.environ.get("EPOCH_SECONDS", 0)))
+        if epoch == 1 and self._mood == "nan":
+            self.model.layers[-1].set_weights([value * float("nan") for value in self.model.layers[-1].get_weights()])
+        elif epoch == 1 and self._mood == "exception":
+            raise ValueError("no such thing")
+        elif epoch == 1 and self._mood == "hang":
+            time.sleep(10_000)
+        elif epoch == 1 and self._mood == "memory":
+            raise MemoryError("cannot allocate 8 EiB")

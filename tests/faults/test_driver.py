@@ -1,0 +1,152 @@
+"""The driver is killed, interrupted, or started twice."""
+
+import itertools
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from results.paths import RunPaths
+from results.records import TrialState
+from tests.faults.broken_search import IS_LONG, OVER, BrokenSearch, kill
+from tests.faults.broken_search import workers as training
+
+KILLS, TRIALS = (20, 40) if IS_LONG else (3, 8)
+SPACE = ("--space", "counted:Counted", "--scheduler", "asha", "--grace-epochs", 2, "--max-epochs", 6)
+
+
+def test_kill_9_of_the_driver_loses_nothing(tmp_path: Path) -> None:
+    search = BrokenSearch(tmp_path, *SPACE, "--trials", TRIALS, epoch_seconds=0.7)
+    seed = random.randrange(1000)
+    rng = random.Random(seed)
+    over: dict[int, int] = {}
+    for kills in range(KILLS):
+        running = search.start()
+        time.sleep(rng.uniform(2, 30))
+        assert running.poll() is None, f"{seed}: it ended after {kills} kills: {running.communicate()[0]}"
+        kill(running)
+        for trial in search.trials() if search.paths.trials.is_dir() else []:
+            if trial.state in OVER:
+                over.setdefault(int(trial.configuration["x"]), search.sessions)
+    printed = search.finish()
+    trials = search.trials()
+    assert [trial.trial for trial in trials] == list(range(TRIALS)), printed
+    assert {trial.state for trial in trials} <= set(OVER)
+    assert len({int(trial.configuration["x"]) for trial in trials}) == TRIALS
+    assert set(search.optuna_states()) <= {"COMPLETE", "PRUNED"}
+    assert len(search.optuna_states()) == TRIALS
+    begun = search.epochs()
+    for trial in trials:
+        assert [epoch.epoch for epoch in trial.epochs] == list(range(1, len(trial.epochs) + 1))
+        x = int(trial.configuration["x"])
+        check_at_most_one_repeated(begun[x], f"seed {seed}, trial {trial.trial}")
+        assert all(session < over.get(x, 10**6) for session, _ in begun[x]), "trained after its end"
+    assert not list(search.paths.root.rglob("checkpoint.npz"))
+    assert not list(search.paths.root.rglob(".unfinished*"))
+
+
+def check_at_most_one_repeated(begun: list[tuple[int, int]], which: str) -> None:
+    """Within a session they follow on one another; a later one begins with the last one of before, or the next."""
+    for (before, last), (session, epoch) in itertools.pairwise(begun):
+        assert epoch == last + 1 or (epoch == last and session > before), f"{which}: {begun}"
+
+
+def test_an_interrupted_search_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    """One worker, one seed: the same configurations and the same curves."""
+    options = ("--space", "custom_cnn", "--max-epochs", 4, "--trials", 5, "--concurrency", 1, "--scheduler", "asha",
+               "--fix", "blocks=1", "--fix", "filters=16", "--seed", 3)  # fmt: skip
+    curves = []
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+        search = BrokenSearch(tmp_path / name, *options)
+        for epochs in (2, 7) if name == "broken" else ():
+            running = search.start()
+            search.wait_for_epochs(running, epochs)
+            kill(running)
+        search.finish()
+        curves.append([
+            (trial.configuration, trial.state, [pytest.approx(epoch.val_loss, rel=1e-3) for epoch in trial.epochs],
+             [pytest.approx(epoch.val_accuracy, abs=0.004) for epoch in trial.epochs])
+            for trial in search.trials()
+        ])  # fmt: skip
+    whole, broken = curves
+    for one, other in zip(whole, broken, strict=True):
+        assert one[:2] == other[:2]
+        assert [value.expected for value in one[2]] == other[2]
+        assert [value.expected for value in one[3]] == other[3]
+
+
+def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+    search = BrokenSearch(tmp_path, *SPACE, "--trials", 4, "--concurrency", 2, epoch_seconds=1)
+    running = search.start()
+    search.wait_for_epochs(running, 3)
+    running.send_signal(signal.SIGINT)
+    printed, _ = running.communicate(timeout=60)
+    assert "Interrupted; what was found is kept. Go on with: python scripts/search.py --resume --name one\n" in printed
+    assert search.paths.report.is_file()
+    assert search.paths.leaderboard.is_file()
+    states = [trial.state for trial in search.trials()]
+    assert TrialState.INTERRUPTED in states
+    assert TrialState.RUNNING not in states
+    assert "RUNNING" not in search.optuna_states()
+    printed = search.finish("--trials", 6)
+    assert "go on where they were" in printed
+    assert [trial.state in OVER for trial in search.trials()] == [True] * 6
+    for x, begun in search.epochs().items():
+        check_at_most_one_repeated(begun, str(x))
+
+
+def test_ctrl_c_twice_ends_at_once(tmp_path: Path) -> None:
+    search = BrokenSearch(tmp_path, *SPACE, "--trials", 4, epoch_seconds=3)
+    running = search.start()
+    search.wait_for_epochs(running, 1)
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    running.send_signal(signal.SIGINT)
+    printed, _ = running.communicate(timeout=15)
+    assert running.returncode == 130, printed
+    assert "Traceback" not in printed
+    assert "--resume --name one" in printed
+    assert TrialState.RUNNING not in [trial.state for trial in search.trials()]
+
+
+def test_a_second_driver_is_refused_while_the_first_one_lives(tmp_path: Path) -> None:
+    search = BrokenSearch(tmp_path, *SPACE, "--trials", 2, epoch_seconds=1)
+    running = search.start()
+    search.wait_for_epochs(running, 1)
+    second = search.finish(status=2)
+    assert f"Error: {search.paths.root}: another search.py or finalists.py works on this run; wait for its" in second
+    assert running.poll() is None
+    assert training(running)
+    kill(running)
+    search.finish()
+    assert all(trial.state in OVER for trial in search.trials())
+
+
+def test_a_run_that_died_before_its_first_trial_begins_anew(tmp_path: Path) -> None:
+    search = BrokenSearch(tmp_path, *SPACE, "--trials", 1, epoch_seconds=0)
+    running = search.start()
+    while not search.paths.log.is_file():
+        time.sleep(0.01)
+    kill(running)
+    assert not search.paths.study.is_file()
+    refused = BrokenSearch(tmp_path, "--resume")
+    assert "its search had not begun: start it again without --resume" in refused.finish(status=2)
+    search.finish()
+    assert [trial.state in OVER for trial in search.trials()] == [True]
+
+
+def test_a_run_that_was_moved_goes_on(tmp_path: Path) -> None:
+    search = BrokenSearch(tmp_path, *SPACE, "--trials", 2, epoch_seconds=0.5)
+    running = search.start()
+    search.wait_for_epochs(running, 1)
+    kill(running)
+    moved = tmp_path / "elsewhere" / "runs" / "one"
+    moved.parent.mkdir(parents=True)
+    search.paths.root.rename(moved)
+    there = BrokenSearch(tmp_path / "elsewhere", *SPACE, epoch_seconds=0)
+    there.paths = RunPaths(moved)
+    there.finish("--trials", 3)
+    assert [trial.state in OVER for trial in there.trials()] == [True] * 3
