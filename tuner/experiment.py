@@ -83,7 +83,8 @@ def run_trials(
 def _fit(tuner: tune.Tuner) -> None:
     """Run, and raise what Ray hides: at Ctrl+C it ends the trials and returns as if all was done.
 
-    It puts back the handler of signals that was there before its own one then, and only then.
+    It puts back the handler of signals that was there before its own one then, and only then. Whoever presses once more
+    from then on, while all that is left is told and written, does not want to wait.
     """
     if threading.current_thread() is not threading.main_thread():  # where Python accepts no handler
         tuner.fit()
@@ -96,11 +97,14 @@ def _fit(tuner: tune.Tuner) -> None:
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         tuner.fit()
-        is_interrupted = signal.getsignal(signal.SIGINT) is interrupt
-    finally:
+    except KeyboardInterrupt as stop:  # Ray knows no other when a handler raises while it waits
+        raise StopNow from stop
+    except BaseException:
         signal.signal(signal.SIGINT, before)
-    if is_interrupted:
+        raise
+    if signal.getsignal(signal.SIGINT) is interrupt:
         raise KeyboardInterrupt
+    signal.signal(signal.SIGINT, before)
 
 
 def _resources(common: TrialResources, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:

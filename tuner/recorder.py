@@ -140,8 +140,9 @@ class Recorder(tune.Callback):
         """Unless it is known: a trial that goes on begins with its last result, or from before that."""
         if result["epoch"] <= len(record.epochs):
             return
-        names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
-        epoch = EpochRecord(**{name: result[name] for name in names}, ended=self._clock())
+        names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+        measures = {name: result[name] for name in names}
+        epoch = EpochRecord(epoch=int(result["epoch"]), **measures, ended=self._clock())
         epochs, seconds = (*record.epochs, epoch), self._seconds(record)
         measured = _footprint(result) | {"features": result.get("features")}
         if "pid" in result:  # Ray's; a result that was kept with a model has none
@@ -165,7 +166,10 @@ class Recorder(tune.Callback):
 
 
 def _footprint(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: result.get(name) for name in ("parameters", "file_bytes", "latency")}
+    """What was kept with a model is in floats."""
+    counts = {name: result.get(name) for name in ("parameters", "file_bytes")}
+    whole = {name: None if count is None else int(count) for name, count in counts.items()}
+    return whole | {"latency": result.get("latency")}
 
 
 def _last_words(trial: Trial) -> str:

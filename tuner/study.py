@@ -3,6 +3,8 @@
 import os
 import shlex
 import shutil
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,7 +71,7 @@ def _search(config: StudyConfig, data: ImageData, terminal: TextIO, is_resumed: 
         # Imported here, because importing Ray takes seconds and what was wrong so far needs none of it.
         from tuner.cluster import cluster
 
-        with _reporting(config.paths), _told_at_interrupt(config.paths, terminal), cluster(config, terminal):
+        with _told_at_interrupt(config.paths, terminal), _reporting(config.paths), cluster(config, terminal):
             from tuner.search import search
 
             preparation = _answer(preparer)
@@ -110,7 +112,7 @@ def run_finalists(
         preparer.send(_request(config, data))
         from tuner.cluster import cluster
 
-        with _reporting(paths), _told_at_interrupt(paths, terminal), cluster(config, terminal):
+        with _told_at_interrupt(paths, terminal), _reporting(paths), cluster(config, terminal):
             from tuner.settings import trial_settings
 
             preparation = _answer(preparer)
@@ -159,6 +161,8 @@ def _write_report(paths: RunPaths) -> None:
 @contextmanager
 def _told_at_interrupt(paths: RunPaths, terminal: TextIO) -> Iterator[None]:
     """At Ctrl+C keep what is there, if there is anything, and say how to go on."""
+    is_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
+    before = signal.getsignal(signal.SIGINT)
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -170,6 +174,9 @@ def _told_at_interrupt(paths: RunPaths, terminal: TextIO) -> Iterator[None]:
               f"{where}", file=terminal, flush=True)  # fmt: skip
         if isinstance(interrupt, StopNow):
             raise
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
 
 
 def _check_early(config: StudyConfig) -> None:
