@@ -52,7 +52,7 @@ class BestModels:
         candidate = SavedModel(trial, int(result["epoch"]), result["val_accuracy"], file, result)
         if candidate not in self._with(candidate):
             return False
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(exist_ok=True)
         temporary = unfinished(self.folder / candidate.file)  # keeps the ending, by which Keras tells the format
         try:
             save(temporary)

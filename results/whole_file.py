@@ -1,5 +1,6 @@
 """Files that are whole or absent: written beside their place, flushed, then renamed into it."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +9,27 @@ from pathlib import Path
 from search_spaces.errors import UserError
 
 UNFINISHED = ".unfinished-"
+NOTHING_TAKEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a disk says that takes nothing."""
+REMEDY = (
+    "What was written before is whole. Make that place writable, with some space in it; a search goes on with --resume"
+)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; it takes `path`'s place when the block ends, and vanishes when it raises."""
+    """A temporary path to write to; it takes `path`'s place when the block ends, and vanishes when it raises.
+
+    Raises:
+        OSError: it cannot be written; the error names a file.
+    """
     temporary = unfinished(path)
     try:
         yield temporary
         put(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a disk that is full while something is written names none
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -57,3 +70,23 @@ def writing_to(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another path") from error
+
+
+def unwritable(error: OSError, folder: Path | None = None) -> str:
+    """Which file cannot be written, if that is known, and why."""
+    return f"{error.filename or folder or 'a file of the run'}: {error.strerror or error}"
+
+
+@contextmanager
+def storage_told(run: Path) -> Iterator[None]:
+    """For a block that writes into a run's folder at many places: a full or read-only disk is told in words.
+
+    Raises:
+        UserError: there is one.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NOTHING_TAKEN:
+            raise
+        raise UserError(f"{unwritable(error, run)}. {REMEDY}") from error

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from ray import tune
 
+from results.whole_file import unwritable
 from tuner.clock import StudyClock
 
 
@@ -35,7 +36,7 @@ class Ending(tune.Stopper):
         try:
             yield
         except OSError as error:
-            self.unwritable = self.unwritable or f"{error.filename}: {error.strerror or error}"
+            self.unwritable = self.unwritable or unwritable(error)
 
     def stop_all(self) -> bool:
         """Whether all is over."""

@@ -13,6 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from results.paths import RunPaths, trial_name
+from results.whole_file import NOTHING_TAKEN, REMEDY, unwritable
 from search_spaces.errors import UserError
 from tuner.ending import Ending
 from tuner.interrupt import StopNow
@@ -45,6 +46,7 @@ def run_trials(
     # A trial that is cut off goes on from its last epoch; none waits for the end of the one that it is in.
     os.environ["TUNE_FORCE_TRIAL_CLEANUP_S"] = "5"
     shutil.rmtree(paths.ray, ignore_errors=True)
+    paths.trials.mkdir(exist_ok=True)
     trainable = tune.with_parameters(WarmTrial, settings=settings, data=data)
     tuner = tune.Tuner(
         tune.with_resources(trainable, partial(_resources, settings.resources)),
@@ -67,6 +69,10 @@ def run_trials(
     )
     try:
         _fit(tuner)
+    except OSError as error:  # Ray prints, and saves its own state
+        if ending.unwritable is None and error.errno not in NOTHING_TAKEN:
+            raise
+        ending.unwritable = ending.unwritable or unwritable(error, paths.root)
     except Exception:
         if ending.unwritable is None:  # else what Ray stumbled over is the same
             raise
@@ -74,10 +80,7 @@ def run_trials(
         recorder.close()
         shutil.rmtree(paths.ray, ignore_errors=True)
     if ending.unwritable is not None:
-        raise UserError(
-            f"{ending.unwritable}. The search has ended, and what was written is whole; make that place writable, "
-            "with some space in it, and go on with --resume"
-        )
+        raise UserError(f"{ending.unwritable}. {REMEDY}")
 
 
 def _fit(tuner: tune.Tuner) -> None:

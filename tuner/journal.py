@@ -59,6 +59,8 @@ def _frozen(frozen: FrozenTrial, trial: TrialRecord, began: datetime.datetime) -
     )
     if frozen.state is TrialState.COMPLETE:
         frozen.values = [trial.accuracy]
+    elif frozen.state is TrialState.PRUNED:
+        frozen.values = [trial.epochs[-1].val_accuracy]  # as `Study.tell` does
     elif frozen.state is TrialState.FAIL:
         frozen.set_user_attr("failure", trial.reason)
     return frozen

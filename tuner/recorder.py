@@ -160,7 +160,7 @@ class Recorder(tune.Callback):
         self.trials[record.trial] = record
         path = self._paths.trial_record(record.trial)
         with self._ending.guarded():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)  # and not its parents: where a disk was, a folder would take its place
             write(path, record)
         self._on_change(record)
 

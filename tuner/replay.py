@@ -72,7 +72,8 @@ def attempts(trials: Sequence[TrialRecord]) -> list[Attempt]:
 
 def seconds(trials: Sequence[TrialRecord]) -> float:
     """Of search that they took together, on the study's clock."""
-    return max((trial.started + trial.seconds for trial in trials), default=0.0)
+    ends = [trial.started + trial.seconds for trial in trials]
+    return max([0.0, *ends, *(trial.epochs[-1].ended for trial in trials if trial.epochs)])
 
 
 def _events(trials: Sequence[TrialRecord]) -> Iterator[tuple[TrialRecord, EpochRecord | TrialState | None]]:

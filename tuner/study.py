@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from results.paths import RunPaths
 from results.records import read_study
+from results.whole_file import storage_told
 from results.wording import from_here
 from search_spaces.backbones import check_names, find_weights, unseen
 from search_spaces.cifar_cnn import CLASSES
@@ -41,13 +42,14 @@ def run_study(config: StudyConfig) -> RunPaths:
     Raises:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
-    with _new_run(config.paths), _alone(config.paths), redirected(config.paths.log) as terminal:
+    paths = config.paths
+    with _new_run(paths), storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
         _check_early(config)
         data = _load(config)
-        print(f"Run {config.paths.name} in {config.paths.root}", file=terminal, flush=True)
+        print(f"Run {paths.name} in {paths.root}", file=terminal, flush=True)
         print(data.summary(), file=terminal, flush=True)
         _search(config, data, terminal, is_resumed=False)
-    return config.paths
+    return paths
 
 
 def resume_study(config: StudyConfig) -> RunPaths:
@@ -56,13 +58,14 @@ def resume_study(config: StudyConfig) -> RunPaths:
     Raises:
         UserError: something cannot be used, or another program works on the run; then nothing has changed.
     """
-    with _alone(config.paths), redirected(config.paths.log) as terminal:
+    paths = config.paths
+    with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
         if config.feature_store_gb:
             check_folder(config.feature_store.expanduser())
         data = _load_same(config)
-        print(f"Run {config.paths.name} in {config.paths.root}, resumed", file=terminal, flush=True)
+        print(f"Run {paths.name} in {paths.root}, resumed", file=terminal, flush=True)
         _search(config, data, terminal, is_resumed=True)
-    return config.paths
+    return paths
 
 
 def _search(config: StudyConfig, data: ImageData, terminal: TextIO, is_resumed: bool) -> None:
@@ -107,7 +110,7 @@ def run_finalists(
             f"{run}: the test split was opened on {last.opened} for the {last.model}; whoever chooses after having "
             "seen it, chooses by it. If that is meant, add --open-test-again: it is written down"
         )
-    with _alone(paths), redirected(paths.log) as terminal, Preparer() as preparer:
+    with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal, Preparer() as preparer:
         data = _load_same(config)
         preparer.send(_request(config, data))
         from tuner.cluster import cluster

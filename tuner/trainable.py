@@ -17,6 +17,7 @@ from ray import tune
 
 from results.best_models import BestModels
 from results.paths import RunPaths
+from results.whole_file import unwritable
 from search_spaces.registry import SpaceSpec
 from tuner.trial.datasets import ImageData
 from tuner.trial.errors import Infeasible, OutOfMemory, TrialFailure
@@ -118,8 +119,8 @@ class WarmTrial(tune.Trainable):
             epoch = self._training.run_epoch()
             if epoch is None:
                 return self._ended(self._training)
-            self._result = epoch | self._footprint | self._of_features() | self._noted()
-            return self._kept(self._training, self._result)
+            self._result = epoch | self._footprint | self._of_features()
+            return self._kept(self._training, self._result) | self._noted()
         except Infeasible as infeasible:
             found = {"infeasible": str(infeasible), "value": infeasible.value} | infeasible.measured
             return found | {"val_accuracy": math.nan, "done": True}
@@ -128,7 +129,7 @@ class WarmTrial(tune.Trainable):
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True} | again
         except OSError as error:
-            return {"unwritable": f"{error.filename or self._settings.run.root}: {error.strerror or error}"}
+            return {"unwritable": unwritable(error, self._settings.run.root), "val_accuracy": math.nan}
 
     def _kept(self, training: Training, result: dict[str, Any]) -> dict[str, Any]:
         """An epoch's result, when all that is to outlive this process has been written."""

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import optuna
 import optuna.storages.journal
+import pytest
 
 from results.paths import RunPaths
 from results.records import TrialRecord, TrialState, read_trials
 
 ROOT = Path(__file__).parents[2]
 IS_LONG = os.environ.get("FAULTS") == "long"
+only_long = pytest.mark.skipif(not IS_LONG, reason="takes minutes: make faults")
 OVER = (TrialState.DONE, TrialState.STOPPED)
 
 

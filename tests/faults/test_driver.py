@@ -13,7 +13,7 @@ from results.records import TrialState
 from tests.faults.broken_search import IS_LONG, OVER, BrokenSearch, kill
 from tests.faults.broken_search import workers as training
 
-KILLS, TRIALS = (20, 40) if IS_LONG else (3, 8)
+KILLS, TRIALS = (20, 40) if IS_LONG else (2, 6)
 SPACE = ("--space", "counted:Counted", "--scheduler", "asha", "--grace-epochs", 2, "--max-epochs", 6)
 
 

@@ -86,7 +86,7 @@ def test_an_epoch_that_cannot_be_kept_is_not_reported(worker: WarmTrial, tmp_pat
     folder = RunPaths(tmp_path).trial(0)
     folder.rmdir()
     folder.write_text("no folder")
-    assert worker.step() == {"unwritable": f"{folder / '.unfinished-'}{os.getpid()}-checkpoint.npz: Not a directory"}
+    assert worker.step()["unwritable"] == f"{folder / '.unfinished-'}{os.getpid()}-checkpoint.npz: Not a directory"
 
 
 def test_every_twentieth_trial_also_forgets_what_makes_it_faster(

@@ -1,0 +1,98 @@
+"""What --resume goes on with, and what it refuses."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.paths import RunPaths
+from results.records import read_study, write
+from search_spaces.errors import UserError
+from search_spaces.hyperparameter import Hyperparameter, Range
+from tests.results.written_run import write_run
+from tuner.config import StudyConfig
+from tuner.preparation import Preparation
+from tuner.resumption import digest, resumed, taken_up
+
+SPACE = (Hyperparameter("units", Range(1, 9, 1, whole=True), 3),)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunPaths:
+    paths = write_run(tmp_path / "one", [])
+    config = StudyConfig(space="custom_cnn", data="digits", trials=5, seed=7, fix={"blocks": 2}, storage=tmp_path)
+    versions = {"thaw-tuner": "0.1.0", "keras backend": "tensorflow"}
+    study = dataclasses.replace(read_study(paths), options=config.options(), versions=versions, space=digest(SPACE),
+                                machine={"trial": {"precision": "bfloat16"}})  # fmt: skip
+    write(paths.study, study)
+    return paths
+
+
+def given(run: RunPaths, **options: Any) -> dict[str, Any]:
+    return {"name": "one", "storage": run.root.parent} | options
+
+
+def test_options_that_are_not_given_are_the_studys(run: RunPaths) -> None:
+    config = resumed(given(run, trials=9, time_budget=60.0))
+    assert (config.space, config.seed, config.fix) == ("custom_cnn", 7, {"blocks": 2})
+    assert (config.trials, config.time_budget) == (9, 60.0)
+    assert config.precision == "bfloat16"  # as it was measured
+    assert config.paths == run
+
+
+def test_what_is_given_as_it_was_is_no_change(run: RunPaths) -> None:
+    assert resumed(given(run, seed=7, fix={"blocks": 2}, recipes=())).seed == 7
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("seed", 8, "--seed 8: the study was begun with 7, which cannot change"),
+        ("space", "finetune", "--space finetune: the study was begun with custom_cnn"),
+        ("max_epochs", 5, r"--max-epochs 5: .* These may: --trials, --time-budget"),
+        ("fix", {"blocks": 3}, r"--fix {'blocks': 3}: the study was begun with {'blocks': 2}"),
+        ("precision", "float32", "--precision float32: the study was begun with auto"),
+    ],
+)
+def test_what_is_searched_cannot_change(run: RunPaths, option: str, value: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        resumed(given(run, **{option: value}))
+
+
+def test_a_run_of_another_version_is_refused(run: RunPaths) -> None:
+    write(run.study, dataclasses.replace(read_study(run), versions={"thaw-tuner": "0.0.9"}))
+    with pytest.raises(UserError, match=r"--resume one: it was begun with thaw-tuner 0\.0\.9, and this is 0\.1\.0:"):
+        resumed(given(run))
+
+
+def test_without_a_name_the_runs_are_listed(run: RunPaths) -> None:
+    with pytest.raises(UserError, match=r"--resume: --name says which run; .* has one"):
+        resumed({"storage": run.root.parent})
+
+
+def test_a_run_that_is_not_there(run: RunPaths) -> None:
+    with pytest.raises(UserError, match=r"two is not a run directory: it has no study\.json"):
+        resumed(given(run, name="two"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "space", "message"),
+    [
+        ("jax", SPACE, r"trained by Keras on tensorflow, which KERAS_BACKEND says; now it is jax"),
+        ("tensorflow", (*SPACE, *SPACE), r"--space custom_cnn declares other hyperparameters or ranges now"),
+    ],
+)
+def test_another_space_or_backend_is_refused(run: RunPaths, backend: str, space: Any, message: str) -> None:
+    preparation = Preparation.__new__(Preparation)
+    object.__setattr__(preparation, "backend", backend)
+    with pytest.raises(UserError, match=message):
+        taken_up(resumed(given(run)), preparation, space)
+
+
+def test_the_record_tells_of_the_resumption(run: RunPaths) -> None:
+    preparation = Preparation.__new__(Preparation)
+    object.__setattr__(preparation, "backend", "tensorflow")
+    study = taken_up(resumed(given(run, trials=9)), preparation, SPACE)
+    assert len(study.resumed) == 1
+    assert (study.options["trials"], study.options["precision"]) == (9, "auto")
