@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from results.paths import trial_name
 from results.whole_file import put, unfinished, write_text
+from search_spaces.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,23 @@ class BestModels:
         self._index = folder / "index.json"
 
     def ranked(self) -> list[SavedModel]:
-        """What is kept, best first."""
-        return _INDEX.validate_json(self._index.read_bytes()) if self._index.is_file() else []
+        """What is kept, best first.
+
+        Raises:
+            UserError: the index is damaged, or names a file that this class would not have written.
+        """
+        if not self._index.is_file():
+            return []
+        try:
+            found = _INDEX.validate_json(self._index.read_bytes())
+        except ValidationError as error:
+            raise UserError(f"{self._index} cannot be understood: {error.errors()[0]['msg']}. It is damaged") from error
+        for model in found:
+            if model.file != _file(model.trial):
+                raise UserError(
+                    f"{self._index} names {model.file!r} where {_file(model.trial)} should be: do not trust it"
+                )
+        return found
 
     def offer(self, trial: int, result: dict[str, float], save: Callable[[Path], None]) -> bool:
         """Keep the model if it is among the best; `save` is called with the path to write it to. Says whether it was.
@@ -48,8 +64,7 @@ class BestModels:
 
         Saving happens outside the lock, so that trials do not wait for one another; the rank is checked again after.
         """
-        file = f"{trial_name(trial)}.keras"
-        candidate = SavedModel(trial, int(result["epoch"]), result["val_accuracy"], file, result)
+        candidate = SavedModel(trial, int(result["epoch"]), result["val_accuracy"], _file(trial), result)
         if candidate not in self._with(candidate):
             return False
         self.folder.mkdir(exist_ok=True)
@@ -81,3 +96,7 @@ class BestModels:
             return rivals
         others = [model for model in rivals if model.trial != candidate.trial]
         return sorted([*others, candidate], key=lambda model: (-model.val_accuracy, model.trial))[: self.keep]
+
+
+def _file(trial: int) -> str:
+    return f"{trial_name(trial)}.keras"

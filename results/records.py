@@ -218,8 +218,19 @@ def read_trials(paths: RunPaths) -> list[TrialRecord]:
 
 
 def read_test(paths: RunPaths) -> TestRecord | None:
-    """What the test split said, if it was opened."""
-    return read(paths.test, TestRecord) if paths.test.is_file() else None
+    """What the test split said, if it was opened.
+
+    Raises:
+        UserError: the record is damaged, or names files outside of the run.
+    """
+    if not paths.test.is_file():
+        return None
+    found = read(paths.test, TestRecord)
+    named = [paths.root / found.model, *(paths.examples / example.file for example in found.examples)]
+    for file in named:
+        if not file.resolve().is_relative_to(paths.root.resolve()):
+            raise UserError(f"{paths.test} names {file}, which is not of that run: do not trust it")
+    return found
 
 
 def read_known(paths: RunPaths) -> tuple[TrialRecord, ...]:

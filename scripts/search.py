@@ -52,24 +52,25 @@ def main(
     seed: A[int, Option(help="Draws splits, configurations and weights.")] = 0,
     name: A[str | None, Option(help="Of the run. Default: the space and the time.")] = None,
     resume: A[bool, Option("--resume", help="Go on with the run --name; options not given are as they were.")] = False,
+    repeat: A[str | None, Option(metavar="RUN:TRIAL", help="Only train that trial once more, and compare.")] = None,
     storage: A[Path, Option(help="Folder of runs.")] = Path("runs"),
     address: A[str | None, Option(help="Of a running Ray cluster: auto or HOST:PORT. Default: start Ray here.")] = None,
     dashboard: A[bool, Option("--dashboard/--no-dashboard", help="Start Ray's dashboard on 127.0.0.1.")] = True,
 ) -> None:
     """Search for the best image classifier: Ray Tune schedules Optuna-guided Keras trials, ASHA stops the weak ones."""
-    texts = {name: value for name, value in locals().items() if name not in ("context", "list_recipes", "resume")}
-    given = {name for name in texts if context.get_parameter_source(name).name == "COMMANDLINE"}
+    texts = dict(locals())
     with reported():
         from results.summary import print_summary
         from tuner.config import StudyConfig, parsed
         from tuner.resumption import resumed
-        from tuner.study import resume_study, run_study
+        from tuner.study import repeat_trial, resume_study, run_study
 
         options = parsed(texts)
-        if resume:
-            print_summary(resume_study(resumed({name: options[name] for name in given})))
+        given = {name: options[name] for name in options if context.get_parameter_source(name).name == "COMMANDLINE"}
+        if repeat:
+            repeat_trial(repeat, storage)
         else:
-            print_summary(run_study(StudyConfig(**options)))
+            print_summary(resume_study(resumed(given)) if resume else run_study(StudyConfig(**options)))
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

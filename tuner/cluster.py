@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 import ray
+from ray._private import ray_constants
 
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
@@ -30,6 +31,11 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # glibc keeps up to eight pools of memory a processor, and each has holes: a worker grew by 1 MB more a trial.
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    if config.address:
+        print(f"Note: --address {config.address}: whoever may use that cluster may run code in the trials' processes, "
+              "and read their images and models", file=terminal, flush=True)  # fmt: skip
+    else:
+        _stay_on_this_machine()
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
         context = ray.init(
@@ -47,3 +53,13 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _stay_on_this_machine() -> None:
+    """Let the servers of a cluster that is started here listen on 127.0.0.1.
+
+    By default all but the dashboard listen to everybody: metrics without any protection, the others behind a token. Ray
+    has a setting for clusters of one machine (ray_constants.py, 2.60), meant for systems whose firewalls would ask.
+    """
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for Ray's processes
+    ray_constants.ENABLE_RAY_CLUSTER = False

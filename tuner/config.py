@@ -162,12 +162,12 @@ def _require(holds: bool, option: str, value: object, rule: str) -> None:
 
 
 def parsed(texts: Mapping[str, Any]) -> dict[str, Any]:
-    """A command line's options as `StudyConfig` has them: lists, settings and durations are texts there.
+    """Those of a command line's options that `StudyConfig` has, as it has them: lists, settings, durations are texts.
 
     Raises:
         UserError: a text that is none of those.
     """
-    found = dict(texts)
+    found = {item.name: texts[item.name] for item in dataclasses.fields(StudyConfig) if item.init}
     for option in ("recipes", "warm_start", "backbones"):
         found[option] = None if texts[option] is None else names(texts[option])
     for option in ("time_budget", "trial_timeout"):

@@ -17,6 +17,7 @@ from results.whole_file import NOTHING_TAKEN, REMEDY, unwritable
 from search_spaces.errors import UserError
 from tuner.ending import Ending
 from tuner.interrupt import StopNow
+from tuner.log_keeper import LogKeeper
 from tuner.recorder import Recorder
 from tuner.trainable import TrialSettings, WarmTrial
 from tuner.trial.datasets import ImageData
@@ -62,7 +63,7 @@ def run_trials(
             name=paths.ray.name,
             storage_path=str(paths.root),
             stop=ending,
-            callbacks=[recorder],
+            callbacks=[recorder, LogKeeper(paths.log)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
         ),

@@ -85,7 +85,7 @@ def train_finalists(config: StudyConfig, data: ImageData, settings: TrialSetting
             # Their models are all kept, and none is turned away for a limit that it has met before.
             kept = max(run.number for run in runs) + 1
             own = dataclasses.replace(settings, run=finals, kept=kept, limits=Limits())
-            _train(config, own, runs, config.max_epochs, data, clock, monitor.changed, monitor.say)
+            train(config, own, runs, config.max_epochs, data, clock, monitor.changed, monitor.say)
     return ranked(read_trials(config.paths), read_trials(finals))
 
 
@@ -126,7 +126,7 @@ def retrained(
           file=terminal, flush=True)  # fmt: skip
     paths.root.mkdir(exist_ok=True)
     own = dataclasses.replace(settings, run=paths, kept=run.number + 1, limits=Limits())
-    found = _train(config, own, [run], until, _together(data), StudyClock(seconds(before)), lambda record: None,
+    found = train(config, own, [run], until, _together(data), StudyClock(seconds(before)), lambda record: None,
                    lambda note: print(note, file=terminal, flush=True))  # fmt: skip
     kept = next((one for one in BestModels(paths.best).ranked() if one.trial == run.number), None)
     if kept is None:
@@ -135,7 +135,7 @@ def retrained(
     return paths.best / kept.file
 
 
-def _train(
+def train(
     config: StudyConfig,
     settings: TrialSettings,
     runs: Sequence[Run],

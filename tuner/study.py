@@ -27,6 +27,7 @@ from tuner.config import StudyConfig, read_configurations
 from tuner.earlier_runs import earlier_runs
 from tuner.interrupt import StopNow
 from tuner.preparation import Preparation, Preparer, Request, load_weights
+from tuner.repetition import named_trial
 from tuner.trial.datasets import ImageData, load
 from tuner.trial.feature_store import check_folder
 
@@ -69,20 +70,52 @@ def resume_study(config: StudyConfig) -> RunPaths:
 
 
 def _search(config: StudyConfig, data: ImageData, terminal: TextIO, is_resumed: bool) -> None:
+    paths = config.paths
+    with _told_at_interrupt(paths, terminal), _reporting(paths), _ready(config, data, terminal) as preparation:
+        from tuner.search import search
+
+        for note in preparation.notes:
+            print(note, file=terminal, flush=True)
+        settings = search(config, data, preparation, terminal, is_resumed)
+        if config.finalists:
+            _decide(config, data, settings, terminal)
+
+
+@contextmanager
+def _ready(config: StudyConfig, data: ImageData, terminal: TextIO) -> Iterator[Preparation]:
+    """What the preparation has found, in a Ray cluster for the block; both come about at the same time."""
     with Preparer() as preparer:
         preparer.send(_request(config, data))
         # Imported here, because importing Ray takes seconds and what was wrong so far needs none of it.
         from tuner.cluster import cluster
 
-        with _told_at_interrupt(config.paths, terminal), _reporting(config.paths), cluster(config, terminal):
-            from tuner.search import search
+        with cluster(config, terminal):
+            yield _answer(preparer)
 
-            preparation = _answer(preparer)
-            for note in preparation.notes:
-                print(note, file=terminal, flush=True)
-            settings = search(config, data, preparation, terminal, is_resumed)
-            if config.finalists:
-                _decide(config, data, settings, terminal)
+
+def _settings(config: StudyConfig, preparation: Preparation, data: ImageData, terminal: TextIO) -> "TrialSettings":
+    """How the trials of a run that is there are trained."""
+    from tuner.settings import trial_settings
+
+    space = fixed(preparation.hyperparameters, config.fix)
+    return trial_settings(config, preparation, space, data, terminal)
+
+
+def repeat_trial(text: str, storage: Path) -> None:
+    """Train once more what --repeat RUN:TRIAL names, and show how it compares.
+
+    Raises:
+        UserError: there is no such trial, or its images are gone.
+    """
+    paths, trial = named_trial(text, storage)
+    study = read_study(paths)
+    config = StudyConfig.of(study, paths, precision=study.machine["trial"]["precision"], dashboard=False)
+    with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
+        data = _load_same(config)
+        with _ready(config, data, terminal) as preparation:
+            from tuner.repetition import repeat
+
+            repeat(config, trial, data, _settings(config, preparation, data, terminal), terminal)
 
 
 def run_finalists(
@@ -110,18 +143,10 @@ def run_finalists(
             f"{run}: the test split was opened on {last.opened} for the {last.model}; whoever chooses after having "
             "seen it, chooses by it. If that is meant, add --open-test-again: it is written down"
         )
-    with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal, Preparer() as preparer:
+    with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
         data = _load_same(config)
-        preparer.send(_request(config, data))
-        from tuner.cluster import cluster
-
-        with _told_at_interrupt(paths, terminal), _reporting(paths), cluster(config, terminal):
-            from tuner.settings import trial_settings
-
-            preparation = _answer(preparer)
-            space = fixed(preparation.hyperparameters, config.fix)
-            settings = trial_settings(config, preparation, space, data, terminal)
-            _decide(config, data, settings, terminal, open_test_again)
+        with _told_at_interrupt(paths, terminal), _reporting(paths), _ready(config, data, terminal) as preparation:
+            _decide(config, data, _settings(config, preparation, data, terminal), terminal, open_test_again)
     return paths
 
 

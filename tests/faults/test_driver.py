@@ -3,6 +3,8 @@
 import itertools
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from results.paths import RunPaths
 from results.records import TrialState
-from tests.faults.broken_search import IS_LONG, OVER, BrokenSearch, kill
+from tests.faults.broken_search import IS_LONG, OVER, ROOT, BrokenSearch, kill
 from tests.faults.broken_search import workers as training
 
 KILLS, TRIALS = (20, 40) if IS_LONG else (2, 6)
@@ -66,6 +68,10 @@ def test_an_interrupted_search_ends_as_if_nothing_had_happened(tmp_path: Path) -
             search.wait_for_epochs(running, epochs)
             kill(running)
         search.finish()
+        if name == "whole":
+            printed = repeated(search, 0)
+            assert "Trial 0 of one once more: seed 3, 4 epochs\n" in printed
+            assert float(printed.split("The validation losses are at most ")[1].split()[0]) < 0.001
         curves.append([
             (trial.configuration, trial.state, [pytest.approx(epoch.val_loss, rel=1e-3) for epoch in trial.epochs],
              [pytest.approx(epoch.val_accuracy, abs=0.004) for epoch in trial.epochs])
@@ -76,6 +82,11 @@ def test_an_interrupted_search_ends_as_if_nothing_had_happened(tmp_path: Path) -
         assert one[:2] == other[:2]
         assert [value.expected for value in one[2]] == other[2]
         assert [value.expected for value in one[3]] == other[3]
+
+
+def repeated(search: BrokenSearch, trial: int) -> str:
+    command = [sys.executable, str(ROOT / "scripts" / "search.py"), "--repeat", f"one:{trial}"]
+    return subprocess.check_output(command, cwd=search.folder, text=True)
 
 
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
