@@ -1,11 +1,11 @@
-# The one door: make demo | test | lint | bench. Each makes the virtual environment first, if it is not there.
+# The one door: make demo | test | faults | lint | bench. Each makes the virtual environment first, if it is not there.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test lint bench install clean
+.PHONY: demo test faults lint bench install clean
 
 install: $(INSTALLED)
 
@@ -30,6 +30,10 @@ JAX_TESTS := tests/tuner/trial/test_batches.py tests/tuner/trial/test_feature_st
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -k "not every_backbone" $(JAX_TESTS)
+
+# Searches broken on purpose, at length: about an hour.
+faults: $(INSTALLED)
+	FAULTS=long $(BIN)/python -m pytest --timeout 7200 tests/faults
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

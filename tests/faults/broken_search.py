@@ -58,7 +58,7 @@ class BrokenSearch:
     def finish(self, *more: object, status: int = 0) -> str:
         """A session that nobody disturbs: what it printed."""
         running = self.start(*more)
-        printed, _ = running.communicate(timeout=500)
+        printed, _ = running.communicate(timeout=3600 if IS_LONG else 500)
         assert running.returncode == status, printed
         return printed
 

@@ -130,7 +130,7 @@ def test_a_run_that_exists(tmp_path: Path) -> None:
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     error = refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--name", "mine")
     assert "--name mine: " in error
-    assert "exists already; choose another name or remove it" in error
+    assert "exists already; choose another name, or go on with it by --resume" in error
 
 
 def test_no_write_permission(tmp_path: Path) -> None:
