@@ -76,12 +76,14 @@ def in_float32(file: Path) -> keras.Model:
         raise UserError(f"{file} is not a model that Keras can load: it is no .keras file, or not a whole one")
     try:
         model = keras.models.load_model(file, compile=False)
-    except Exception as error:  # ValueError, OSError, KeyError, TypeError and more, for layers that Keras does not know
+        several, shape = isinstance(model.input, list), model.input_shape
+    except Exception as error:  # ValueError, OSError, KeyError, TypeError and more: unknown layers, damaged files
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{file} is not a model that Keras can load without other code: {reason}") from error
-    if isinstance(model.input, list):  # as earlier runs saved it: callers would have to give and to take lists
+    if several:  # as earlier runs saved it: callers would have to give and to take lists
         model = keras.Model(model.input[0], model.output[0])
-    if None in model.input_shape[1:]:
+        shape = model.input_shape
+    if None in shape[1:]:
         raise UserError(f"{file} takes images of any size: build the model with an input of the images' shape")
     if any(layer.dtype_policy.compute_dtype != "float32" for layer in model._flatten_layers()):
         clone = keras.models.clone_model(model, clone_function=_float32)
