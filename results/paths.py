@@ -47,8 +47,8 @@ class RunPaths:
 
     @property
     def is_unborn(self) -> bool:
-        """Whether a search was ended here so early that there is nothing yet but its log."""
-        return self.log.is_file() and {self.log.name, self.lock.name} >= {file.name for file in self.root.iterdir()}
+        """Whether a search was ended here before it had written down what it is."""
+        return self.log.is_file() and not self.study.exists() and not self.trials.exists()
 
     @property
     def name(self) -> str:

@@ -48,7 +48,7 @@ def print_summary(paths: RunPaths) -> None:
 
 
 def _measures(top: pd.DataFrame) -> Padding:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     shown = [name for name in MEASURES if name != "size_mb"]  # all of them are too wide for a terminal
     for name in shown:
         title = TITLES.get(name, name)

@@ -16,6 +16,10 @@ REMEDY = (
 )
 
 
+class Unwritable(UserError):
+    """What is found cannot be written down any more."""
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path to write to; it takes `path`'s place when the block ends, and vanishes when it raises.
@@ -82,11 +86,12 @@ def storage_told(run: Path) -> Iterator[None]:
     """For a block that writes into a run's folder at many places: a full or read-only disk is told in words.
 
     Raises:
-        UserError: there is one.
+        Unwritable: there is one, or a file of the run is out of reach otherwise.
     """
     try:
         yield
     except OSError as error:
-        if error.errno not in NOTHING_TAKEN:
+        is_its = error.filename is not None and Path(str(error.filename)).is_relative_to(run)
+        if not is_its and error.errno not in NOTHING_TAKEN:
             raise
-        raise UserError(f"{unwritable(error, run)}. {REMEDY}") from error
+        raise Unwritable(f"{unwritable(error, run)}. {REMEDY}") from error

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -13,8 +14,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from results.paths import RunPaths, trial_name
-from results.whole_file import NOTHING_TAKEN, REMEDY, unwritable
-from search_spaces.errors import UserError
+from results.whole_file import NOTHING_TAKEN, REMEDY, Unwritable, remove_unfinished, unwritable
 from tuner.ending import Ending
 from tuner.interrupt import StopNow
 from tuner.log_keeper import LogKeeper
@@ -38,7 +38,7 @@ def run_trials(
     Raises:
         KeyboardInterrupt: Ctrl+C was pressed; the trials have ended and are recorded.
         StopNow: it was pressed twice.
-        UserError: what is found cannot be written any more; the trials have ended.
+        Unwritable: what is found cannot be written any more; the trials have ended.
     """
     # By default Ray waits for each worker to be ready before it starts the next; our searchers keep the limit.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(settings.resources.concurrency)
@@ -63,7 +63,7 @@ def run_trials(
             name=paths.ray.name,
             storage_path=str(paths.root),
             stop=ending,
-            callbacks=[recorder, LogKeeper(paths.log)],
+            callbacks=[recorder, LogKeeper(_log(paths))],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
         ),
@@ -80,8 +80,9 @@ def run_trials(
     finally:
         recorder.close()
         shutil.rmtree(paths.ray, ignore_errors=True)
+        remove_unfinished(paths.root)
     if ending.unwritable is not None:
-        raise UserError(f"{ending.unwritable}. {REMEDY}")
+        raise Unwritable(f"{ending.unwritable}. {REMEDY}")
 
 
 def _fit(tuner: tune.Tuner) -> None:
@@ -118,3 +119,9 @@ def _resources(common: TrialResources, config: Mapping[str, Any]) -> tune.Placem
 
 def _name(trial: tune.experiment.Trial) -> str:
     return trial_name(trial.config["trial"])
+
+
+def _log(paths: RunPaths) -> Path:
+    """Where this search prints to: a run within a run has no log of its own."""
+    runs = [paths, *(RunPaths(folder) for folder in (paths.root.parent, paths.root.parent.parent))]
+    return next((run.log for run in runs if run.log.is_file()), paths.log)

@@ -22,6 +22,8 @@ NEVER_BEGAN = "never began: the search ended before"
 def create_study(journal: Path, name: str) -> optuna.Study:
     """A new Optuna study in the run's journal, maximising. It samples nothing: each trial is given its values."""
     journal.unlink(missing_ok=True)
+    # Optuna's lock outlives a process that is killed while it writes. Only one process at a time has the run.
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
     sampler = optuna.samplers.RandomSampler(seed=0)
     return optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction="maximize")

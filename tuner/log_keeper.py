@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,11 @@ class LogKeeper(tune.Callback):
         self.keep()
 
     def keep(self) -> None:
-        """Look at its size."""
+        """Look at its size. A disk that is full is told of by what matters more than a log."""
+        with suppress(OSError):
+            self._move()
+
+    def _move(self) -> None:
         if self._log.is_file() and self._log.stat().st_size > self._most_bytes:
             shutil.copyfile(self._log, self._log.with_name(f"{self._log.name}.1"))
             os.truncate(self._log, 0)

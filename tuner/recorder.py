@@ -1,6 +1,7 @@
 """Writes down what happens to each trial, as it happens."""
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ import ray
 from ray import tune
 from ray.tune.experiment import Trial
 
-from results.best_models import BestModels
+from results.best_models import BestModels, SavedModel
 from results.paths import RunPaths
 from results.records import EpochRecord, TrialRecord, TrialState, write
 from results.wording import duration
+from search_spaces.errors import UserError
 from tuner.clock import StudyClock
 from tuner.ending import Ending
 from tuner.retries import Retries
@@ -105,6 +107,7 @@ class Recorder(tune.Callback):
         if record.state is TrialState.RUNNING and not trial.last_result.get("again"):
             is_done = len(record.epochs) >= self._max_epochs or trial.last_result.get("ended")
             self._end(record, TrialState.DONE if is_done else TrialState.STOPPED)
+        _forget(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         number = trial.config["trial"]
@@ -116,19 +119,28 @@ class Recorder(tune.Callback):
             self._on_note(f"Note: trial {number}: {reason} It goes on from epoch {len(record.epochs)} in another one")
         else:
             self._end(record, TrialState.FAILED, self._retries.reason(number) or reason)
+        _forget(trial)
 
     def close(self) -> None:
         """The search is over: what still runs was cut off by it.
 
         An epoch whose model was kept, but whose report did not arrive any more, is recorded with what was kept of it.
         """
-        for kept in BestModels(self._paths.best).ranked():
+        for kept in self._kept():
             record = self.trials.get(kept.trial)  # what an interrupted run of finalists kept is none of this one's
             if record is not None and record.state is TrialState.RUNNING and kept.epoch == len(record.epochs) + 1:
                 self._add_epoch(record, kept.result)
         for record in list(self.trials.values()):
             if record.state is TrialState.RUNNING:
                 self._set(dataclasses.replace(record, state=TrialState.INTERRUPTED, seconds=self._seconds(record)))
+
+    def _kept(self) -> list[SavedModel]:
+        """What the index of models tells; if that is damaged, nothing: how the search ended is to be told first."""
+        try:
+            return BestModels(self._paths.best).ranked()
+        except (UserError, OSError) as error:
+            print(error, file=sys.stderr)
+            return []
 
     def _new(self, trial: Trial) -> TrialRecord:
         given = trial.config
@@ -151,7 +163,8 @@ class Recorder(tune.Callback):
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
         self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self._seconds(record)))
-        self._paths.checkpoint(record.trial).unlink(missing_ok=True)
+        with self._ending.guarded():
+            self._paths.checkpoint(record.trial).unlink(missing_ok=True)
 
     def _seconds(self, record: TrialRecord) -> float:
         return self._clock() - record.started
@@ -163,6 +176,12 @@ class Recorder(tune.Callback):
             path.parent.mkdir(exist_ok=True)  # and not its parents: where a disk was, a folder would take its place
             write(path, record)
         self._on_change(record)
+
+
+def _forget(trial: Trial) -> None:
+    """Ray keeps the statistics of each of a trial's thirty metrics, 50 KB a trial, for questions that nobody asks."""
+    trial.metric_analysis.clear()
+    trial.metric_n_steps.clear()
 
 
 def _footprint(result: Mapping[str, Any]) -> dict[str, Any]:

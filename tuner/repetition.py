@@ -46,7 +46,7 @@ def repeat(
 
     paths = RunPaths(config.paths.root / "repeated" / config.paths.trial(trial.trial).name)
     shutil.rmtree(paths.root, ignore_errors=True)
-    paths.root.mkdir(parents=True)
+    paths.root.mkdir(parents=True, exist_ok=True)
     until = len(trial.epochs) or config.max_epochs
     print(f"Trial {trial.trial} of {config.paths.name} once more: seed {config.seed}, {counted(until, 'epoch')}",
           file=terminal, flush=True)  # fmt: skip

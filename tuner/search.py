@@ -69,7 +69,8 @@ def search(
         study = taken_up(config, preparation, space)
         known: Sequence[TrialRecord] = read_known(paths)
         settings = trial_settings(config, preparation, space, data, terminal)
-        study = dataclasses.replace(study, machine=_machine(settings))
+        where = dataclasses.replace(study.data, source=data.source)
+        study = dataclasses.replace(study, machine=_machine(settings), data=where)
     else:
         first = first_configurations(config, space, terminal)
         known = warm_start(config, space, data.record(), terminal)
@@ -107,8 +108,9 @@ def _run(
     begun, left = attempts(trials), config.trials - sum(trial.state is not TrialState.INFEASIBLE for trial in trials)
     retries = Retries(config.max_failures, {trial.trial: trial.lost for trial in trials})
     searcher = StudySearcher(
-        journal, space, proposer, deadline, study.first, config.max_epochs, concurrency, left, retries, ending, begun
-    )
+        journal, space, proposer, deadline, study.first, config.max_epochs, concurrency, left, retries, ending, begun,
+        has_good=any(trial.state in (TrialState.DONE, TrialState.STOPPED) for trial in trials),
+    )  # fmt: skip
     if study.resumed:
         ended = counted(len(trials) - len(begun), "trial")
         print(f"Resumed after {duration(clock())} of search: {ended} ended before, {len(begun)} go on where they were, "

@@ -25,7 +25,7 @@ MOST_FAILED = 5
 
 
 class StudySearcher(AttemptSearcher):
-    """Suggests `trials` new configurations, after the trials that have begun before.
+    """Suggests `trials` new configurations, after the trials that have begun before; `has_good` if any has succeeded.
 
     A trial that trained to the end, or ended by itself, is COMPLETE with its best validation accuracy, one that the
     scheduler stopped is PRUNED, one that failed is FAIL with the reason as a user attribute; each epoch is an
@@ -45,6 +45,7 @@ class StudySearcher(AttemptSearcher):
         retries: Retries,
         ending: Ending,
         begun: Sequence[Attempt] = (),
+        has_good: bool = False,
     ) -> None:
         super().__init__(begun, concurrency, retries)
         self._study = study
@@ -57,7 +58,7 @@ class StudySearcher(AttemptSearcher):
         self._ending = ending
         self._infeasible: list[tuple[str, float]] = []
         """Of the last trials in a row: the limit that each was beyond, and what it had."""
-        self._failures: list[str] | None = []
+        self._failures: list[str] | None = None if has_good else []
         """Why all trials so far have failed; None as soon as one has not."""
         self.left_out = 0
         """Given configurations for which the time was too short."""

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from results.paths import RunPaths
 from results.records import read_study
-from results.whole_file import storage_told
+from results.whole_file import Unwritable, storage_told
 from results.wording import from_here
 from search_spaces.backbones import check_names, find_weights, unseen
 from search_spaces.cifar_cnn import CLASSES
@@ -44,7 +44,7 @@ def run_study(config: StudyConfig) -> RunPaths:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
     paths = config.paths
-    with _new_run(paths), storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
+    with _new_run(paths), storage_told(paths.root), redirected(paths.log) as terminal:
         _check_early(config)
         data = _load(config)
         print(f"Run {paths.name} in {paths.root}", file=terminal, flush=True)
@@ -158,6 +158,8 @@ def _decide(
 
     try:
         decide(config, data, settings, terminal, open_test_again)
+    except Unwritable:
+        raise
     except UserError as error:
         print(f"Note: the test split stays shut: {error}", file=terminal, flush=True)
 
@@ -292,14 +294,12 @@ def _load_same(config: StudyConfig) -> ImageData:
 
 @contextmanager
 def _new_run(paths: RunPaths) -> Iterator[None]:
-    """Make the run directory; take it away again if the block ends by the user's error or wish before a first trial.
+    """Make the run directory, and hold it; take it away again if the block ends by the user's error or wish before a
+    first trial.
 
     After any other error it stays, with the log that tells of it.
     """
-    if paths.root.exists() and not paths.is_unborn:
-        raise UserError(
-            f"--name {paths.name}: {paths.root} exists already; choose another name, or go on with it by --resume"
-        )
+    _check_free(paths)
     made = [folder for folder in (paths.root, *paths.root.parents) if not folder.exists()]
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
@@ -307,16 +307,27 @@ def _new_run(paths: RunPaths) -> Iterator[None]:
         raise UserError(
             f"--storage {paths.root.parent}: cannot write there ({error.strerror}); give another folder"
         ) from error
-    try:
-        yield
-    except (UserError, KeyboardInterrupt):
-        if not any(paths.trials.glob("*/trial.json")):
-            shutil.rmtree(paths.root)
-            with suppress(OSError):  # a folder that another run has begun to use stays
-                for folder in made[1:]:
-                    folder.rmdir()
-        raise
-    except Exception as error:
-        if any(paths.trials.glob("*/trial.json")):
+    with _alone(paths):  # from here on it is this program's to take away
+        _check_free(paths)
+        try:
+            yield
+        except (UserError, KeyboardInterrupt):
+            if not any(paths.trials.glob("*/trial.json")):
+                shutil.rmtree(paths.root, ignore_errors=True)
+                with suppress(OSError):  # a folder that another run has begun to use stays
+                    for folder in made[1:]:
+                        folder.rmdir()
             raise
-        raise RuntimeError(f"the search did not start; {paths.log} says why") from error
+        except Exception as error:
+            if any(paths.trials.glob("*/trial.json")):
+                raise
+            raise RuntimeError(f"the search did not start; {paths.log} says why") from error
+
+
+def _check_free(paths: RunPaths) -> None:
+    """Nothing is there but what a search left that was ended before it began."""
+    left = {file.name for file in paths.root.iterdir()} - {paths.lock.name} if paths.root.is_dir() else set()
+    if left and not paths.is_unborn:
+        raise UserError(
+            f"--name {paths.name}: {paths.root} exists already; choose another name, or go on with it by --resume"
+        )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tuner.trial.traced import TracedModels
     from tuner.trial.training import Training
 
+MEASURES = ("parameters", "file_bytes", "latency")
 THOROUGH = 20
 """Trials after which a worker forgets what makes it faster too, lest it grow."""
 
@@ -93,11 +94,12 @@ class WarmTrial(tune.Trainable):
         self._footprint: dict[str, float] = {}
         self._trials = 1
         self._result: dict[str, Any] | None = None
+        self._broken: dict[str, Any] | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Make room for the worker's next trial; Ray has put its config into `self.config`."""
         self.cleanup()
-        self._training = self._result = None
+        self._training = self._result = self._broken = None
         if self._space is not None:
             self._trials += 1
             clear_process(self._trials % THOROUGH == 0)
@@ -110,12 +112,15 @@ class WarmTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """One epoch."""
+        if self._broken is not None:
+            return self._broken
         try:
             if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
                 self._training = self._begin()
-                self._footprint = self._measured(self._training)
-                if self._result is not None:
+                if self._result is not None:  # measured anew it might be another, and beyond a limit
+                    self._footprint = {name: self._result[name] for name in MEASURES if name in self._result}
                     return self._result | {"done": False}
+                self._footprint = self._measured(self._training)
             epoch = self._training.run_epoch()
             if epoch is None:
                 return self._ended(self._training)
@@ -128,16 +133,19 @@ class WarmTrial(tune.Trainable):
             shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True} | again
-        except OSError as error:
-            return {"unwritable": unwritable(error, self._settings.run.root), "val_accuracy": math.nan}
 
     def _kept(self, training: Training, result: dict[str, Any]) -> dict[str, Any]:
         """An epoch's result, when all that is to outlive this process has been written."""
         is_last = result["epoch"] >= self._last_epoch
-        if "until" not in self.config or is_last:
-            self._offer(training, result)
-        if not is_last:
-            training.checkpoint(result).write(self._checkpoint)
+        try:
+            if "until" not in self.config or is_last:
+                self._offer(training, result)
+            if not is_last:
+                training.checkpoint(result).write(self._checkpoint)
+        except OSError as error:
+            # Ray may ask for a further epoch before it ends the trial: after a gap there is none.
+            self._broken = {"unwritable": unwritable(error, self._settings.run.root), "val_accuracy": math.nan}
+            return self._broken
         return result | {"done": is_last}
 
     @property

@@ -86,7 +86,7 @@ def checkpoints(folder: Path) -> Kind:
 
     file = folder / "checkpoint.npz"
     variables = {0: np.ones((3, 4), "float32"), 2: np.zeros(5, "float32")}
-    Checkpoint(2, {"epoch": 2, "loss": 0.5}, variables, [np.array(3)], [{"wait": 1}]).write(file)
+    Checkpoint(2, 2, {"epoch": 2, "loss": 0.5}, variables, [np.array(3)], [{"wait": 1}]).write(file)
     return Kind([file], Checkpoint.read, (TrialFailure,))
 
 

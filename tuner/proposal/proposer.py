@@ -80,10 +80,6 @@ class Proposer:
             view.begin(trial, running)
         self._chain.begin(trial, configuration)
 
-    def begin_again(self, trial: int) -> None:
-        """A trial that had to be broken off runs once more, from its first epoch."""
-        self._best[trial] = FAILED
-
     def report(self, trial: int, epoch: int, accuracy: float) -> None:
         """It has validated; its score at a rung is the best by then."""
         self._best[trial] = max(self._best[trial], accuracy)

@@ -27,6 +27,8 @@ class Checkpoint:
     """A training after its epoch `epoch`."""
 
     epoch: int
+    position: int
+    """Keras's number of the next epoch, which is another than `epoch` once a stage has ended early."""
     result: Mapping[str, Any]
     """What was said of that epoch: whoever has to know may have been gone before it arrived."""
     variables: Mapping[int, np.ndarray]
@@ -48,7 +50,7 @@ class Checkpoint:
                 about = json.loads(str(archive["about"]))
                 variables = {int(name[1:]): archive[name] for name in archive.files if name.startswith("v")}
                 optimizer = [archive[f"o{number}"] for number in range(about["optimizer"])]
-            return cls(about["epoch"], about["result"], variables, optimizer, about["watchers"])
+            return cls(about["epoch"], about["position"], about["result"], variables, optimizer, about["watchers"])
         except Exception as error:  # zipfile, zlib and NumPy have a dozen kinds for files that are not whole
             raise TrialFailure(f"{file} is no checkpoint, or a damaged one: {error}") from error
 
@@ -60,6 +62,7 @@ class Checkpoint:
         """
         about = {
             "epoch": self.epoch,
+            "position": self.position,
             "result": dict(self.result),
             "optimizer": len(self.optimizer),
             "watchers": list(self.watchers),

@@ -51,7 +51,8 @@ class Fitting:
         """The callbacks of the latest `fit`."""
         self.last_epoch = 0
         """The epoch that it ends after at the latest."""
-        if is_plain(model):
+        self._is_plain = is_plain(model)
+        if self._is_plain or type(model).fit is keras.Model.fit:
             model.fit = self.fit
 
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, **options: Any) -> Any:
@@ -59,7 +60,7 @@ class Fitting:
         self.watchers, self.last_epoch = keras.tree.flatten(options.get("callbacks") or []), epochs
         given = {"x": x, "y": y, "batch_size": batch_size, "epochs": epochs, **options}
         known = {"verbose", "callbacks", "validation_data", "initial_epoch", "validation_batch_size"}
-        if not (set(options) <= known and isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
+        if not (self._is_plain and set(options) <= known and isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
             return self._keras_fit(**given)
         validation = options.get("validation_data")
         if validation is not None and not _is_pair(validation):

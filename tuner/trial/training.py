@@ -1,5 +1,6 @@
 """Train one configuration, an epoch at a time. No Ray in here."""
 
+import inspect
 import math
 import time
 import traceback
@@ -44,7 +45,7 @@ class Training:
         features: where what a frozen prefix puts out is kept; without, the whole model trains.
         views: how many augmented views of the training images are kept there (see `Fitting`).
         traced: the worker's traced models (see `Fitting`).
-        checkpoint: to go on from, as if nothing had happened; a user's `fit` has to hand `initial_epoch` on for that.
+        checkpoint: to go on from, as if nothing had happened; a `fit` that knows no `initial_epoch` begins anew.
 
     Raises:
         TrialFailure: the model cannot be built, or the checkpoint is of another one.
@@ -63,6 +64,8 @@ class Training:
         traced: TracedModels | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> None:
+        if not _can_go_on(space):
+            checkpoint = None
         self.epoch = checkpoint.epoch if checkpoint else 0
         self._checkpoint = checkpoint
         self.model: keras.Model
@@ -126,11 +129,13 @@ class Training:
 
     def checkpoint(self, result: Mapping[str, Any]) -> Checkpoint:
         """To go on from after the latest epoch, in another process; with what was said of that epoch."""
-        fitting = self._fitting
+        fitting, position = self._fitting, self._report.position
+        if self.model.stop_training:  # where the stage would have ended
+            position = max(position, fitting.last_epoch)
         # After the last epoch of a stage the next one begins, with an optimizer and callbacks of its own.
-        goes_on = self.epoch < fitting.last_epoch
+        goes_on = position < fitting.last_epoch
         optimizer = [np.asarray(variable) for variable in self.model.optimizer.variables] if goes_on else []
-        return Checkpoint(self.epoch, result, self._changes.found(), optimizer, counted(fitting.watchers))
+        return Checkpoint(self.epoch, position, result, self._changes.found(), optimizer, counted(fitting.watchers))
 
     def close(self) -> None:
         """End the training where it is."""
@@ -151,7 +156,7 @@ class Training:
         if self._checkpoint is not None:
             self._changes.restore(self._checkpoint.variables)
         hand_over({})
-        report = _Report(hand_over)
+        self._report = report = _Report(hand_over)
         result = self._space.fit(
             hp,
             self.model,
@@ -164,7 +169,7 @@ class Training:
             **self._batch_size(),
             **self._begin(),
         )
-        if not report.was_called:
+        if not report.position and self._checkpoint is None:
             hand_over(_final_metrics(result))
 
     def _restored(self) -> list[keras.callbacks.Callback]:
@@ -172,7 +177,7 @@ class Training:
 
     def _begin(self) -> dict[str, int]:
         """Not given unless it has to be, because a user's `fit` may not know it."""
-        return {} if self._checkpoint is None else {"initial_epoch": self._checkpoint.epoch}
+        return {} if self._checkpoint is None else {"initial_epoch": self._checkpoint.position}
 
     def _batch_size(self) -> dict[str, Value]:
         """A space with a `fit` of its own chooses the batch size itself, as KerasTuner's guide shows it."""
@@ -181,16 +186,23 @@ class Training:
         return {"batch_size": self._configuration["batch_size"], "validation_batch_size": VALIDATION_BATCH}
 
 
+def _can_go_on(space: keras_tuner.HyperModel) -> bool:
+    """Whether its `fit` can be told at which epoch to begin."""
+    given = inspect.signature(type(space).fit).parameters.values()
+    return any(one.name == "initial_epoch" or one.kind is one.VAR_KEYWORD for one in given)
+
+
 class _Report(keras.callbacks.Callback):
     """Hands over the metrics of each epoch."""
 
     def __init__(self, hand_over: Callable[[Mapping[str, Any]], None]) -> None:
         super().__init__()
         self._hand_over = hand_over
-        self.was_called = False
+        self.position = 0
+        """Keras's number of the next epoch."""
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self.was_called = True
+        self.position = epoch + 1
         self._hand_over(dict(logs or {}))
 
 

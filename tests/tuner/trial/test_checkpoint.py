@@ -1,5 +1,6 @@
 """A training that is broken off and goes on in another process ends as if nothing had happened."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,32 @@ def test_the_rest_of_the_curve_is_what_it_would_have_been(
     first.close()
     rest = curve(begun(SMALL | configuration, Checkpoint.read(tmp_path / "checkpoint.npz")))
     np.testing.assert_allclose(rest, whole[after:], rtol=2e-4, atol=2e-4)
+
+
+def staged(checkpoint: Checkpoint | None = None) -> Training:
+    """A first stage of ten epochs, and a second one; what is learned is wrong for validation, so both end early."""
+    space = CustomCNN(Task(image_size=32, classes=3, training_images=40, max_epochs=14))
+    given = {"early_stopping": 3, "learning_rate": 0.03, "second_stage": True, "second_stage_share": 0.3}
+    wrong = dataclasses.replace(DATA, validation_labels=(DATA.validation_labels + 1) % 3)
+    configuration = complete(declared(space), SMALL | given)
+    return Training(space, configuration, wrong, 14, seed=0, checkpoint=checkpoint)
+
+
+def test_a_stage_that_ended_early_stays_ended(tmp_path: Path) -> None:
+    """Keras's number of an epoch is then another than how many there were."""
+    keras.backend.clear_session()
+    whole, first = curve(staged()), staged()
+    assert len(whole) < 14
+    for after in range(1, len(whole)):
+        first.run_epoch()
+        first.checkpoint({}).write(tmp_path / f"{after}.npz")
+    first.close()
+    positions = [Checkpoint.read(tmp_path / f"{after}.npz").position for after in range(1, len(whole))]
+    ended = next(number for number, position in enumerate(positions, start=1) if position != number)
+    for after in {ended - 1, ended, ended + 1}:
+        rest = curve(staged(Checkpoint.read(tmp_path / f"{after}.npz")))
+        assert len(rest) == len(whole) - after
+        np.testing.assert_allclose(rest, whole[after:], rtol=2e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not all of it", b"no archive"])

@@ -198,9 +198,9 @@ def test_tensorflows_own_lack_of_memory_is_called_so(two_colours: ImageData) -> 
         Training(Huge(), {}, two_colours, 20, seed=0).run_epoch()
 
 
-def test_a_model_that_cannot_be_saved_is_a_failure(two_colours: ImageData, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_no_failure_of_the_trial(two_colours: ImageData, tmp_path: Path) -> None:
     one = training(two_colours)
-    with pytest.raises(TrialFailure, match="the model cannot be saved: "):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
         one.save_model(tmp_path / "no such folder" / "model.keras")
 
 
