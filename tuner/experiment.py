@@ -4,12 +4,15 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -69,7 +72,8 @@ def run_trials(
         ),
     )
     try:
-        _fit(tuner)
+        with _memory_told():
+            _fit(tuner)
     except OSError as error:  # Ray prints, and saves its own state
         if ending.unwritable is None and error.errno not in NOTHING_TAKEN:
             raise
@@ -83,6 +87,26 @@ def run_trials(
         remove_unfinished(paths.root)
     if ending.unwritable is not None:
         raise Unwritable(f"{ending.unwritable}. {REMEDY}")
+
+
+@contextmanager
+def _memory_told() -> Iterator[None]:
+    """Let Tune treat a worker that Ray ended for want of memory as what it is, a lost worker.
+
+    Ray Tune (2.60) knows no such error, and ends the whole search by it.
+    """
+    known = RayActorManager._actor_task_failed
+
+    def failed(manager: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, OutOfMemoryError):
+            exception = RayActorError(error_msg=" ".join(str(exception).split()))
+        known(manager, tracked_actor_task=tracked_actor_task, exception=exception)
+
+    RayActorManager._actor_task_failed = failed  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        RayActorManager._actor_task_failed = known  # type: ignore[method-assign]
 
 
 def _fit(tuner: tune.Tuner) -> None:

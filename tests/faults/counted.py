@@ -6,12 +6,13 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 
 
 class Counted(keras_tuner.HyperModel):
     """A tiny network; `mood` says what becomes of it in its second epoch."""
 
-    moods = ("good", "nan", "exception", "hang", "memory")
+    moods = ("good", "nan", "exception", "hang", "memory", "greedy")
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         hp.Int("x", 0, 999)
@@ -51,5 +52,8 @@ class _Trouble(keras.callbacks.Callback):
             raise ValueError("no such thing")
         elif epoch == 1 and self._mood == "hang":
             time.sleep(10_000)
+        elif epoch == 1 and self._mood == "greedy":
+            self.hoard = np.ones(500_000_000)
+            time.sleep(60)
         elif epoch == 1 and self._mood == "memory":
             raise MemoryError("cannot allocate 8 EiB")

@@ -2,12 +2,15 @@
 
 import os
 import random
+import re
 import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from results.records import TrialState
-from tests.faults.broken_search import IS_LONG, OVER, BrokenSearch, workers
+from tests.faults.broken_search import IS_LONG, OVER, BrokenSearch, only_long, workers
 
 KILLS, TRIALS = (50, 40) if IS_LONG else (3, 5)
 
@@ -60,3 +63,22 @@ def test_one_bad_trial_of_ten_costs_one_trial(tmp_path: Path) -> None:
         assert len(found[mood].epochs) == 1
     assert [trial.state for trial in search.trials()].count(TrialState.DONE) == 9
     assert sum(trial.lost for trial in search.trials()) == 1  # the hung one's
+
+
+@only_long
+def test_a_worker_that_ray_ends_for_want_of_memory_is_a_lost_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray's memory monitor sees the machine full when one trial takes three gigabytes in its second epoch."""
+    sizes = dict(re.findall(r"(\w+): +(\d+) kB", Path("/proc/meminfo").read_text()))
+    used = 1 - int(sizes["MemAvailable"]) / int(sizes["MemTotal"])
+    monkeypatch.setenv("RAY_memory_usage_threshold", str(used + 3e6 / int(sizes["MemTotal"])))
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    (tmp_path / "configs.json").write_text('[{"x": 1, "mood": "greedy"}, {"x": 2, "mood": "good"}]')
+    search = BrokenSearch(tmp_path, "--space", "counted:Counted", "--trials", 2, "--max-epochs", 3, "--concurrency", 1,
+                          "--configs", "configs.json", "--scheduler", "none", "--max-failures", 1)  # fmt: skip
+    printed = search.finish()
+    greedy, good = search.trials()
+    assert (greedy.state, greedy.lost, len(greedy.epochs)) == (TrialState.FAILED, 2, 1), printed
+    assert "low on memory" in (greedy.reason or "")
+    assert good.state is TrialState.DONE
