@@ -148,7 +148,7 @@ def test_a_model_that_needs_code_is_reported_and_leaves_the_test_split_shut(tmp_
 
 
 def test_what_was_interrupted_goes_on(decided: tuple[RunPaths, str], tmp_path: Path) -> None:
-    """As if the machine had stopped while the last finalist trained: the others are kept."""
+    """As if the machine had stopped while the last finalist trained: it goes on, and the others are kept."""
     whole, _ = decided
     paths = RunPaths(tmp_path / "pick")
     shutil.copytree(whole.root, paths.root)
@@ -159,7 +159,7 @@ def test_what_was_interrupted_goes_on(decided: tuple[RunPaths, str], tmp_path: P
     run("finalists.py", paths.root, "--finalists", 2, "--finalist-seeds", 2, cwd=tmp_path)
     states = [record.state for record in read_trials(paths.finalists)]
     assert states.count(TrialState.DONE) == 4
-    assert len(states) == 5
+    assert len(states) == 4
     assert read_test(paths) is not None
 
 
@@ -171,5 +171,5 @@ def test_other_images_than_the_searchs_are_refused(decided: tuple[RunPaths, str]
     shutil.copytree(whole.root, paths.root)
     study = read_study(paths)
     write(paths.study, replace(study, test_openings=(), data=replace(study.data, fingerprint="another")))
-    with pytest.raises(UserError, match="are not those of the search"):
+    with pytest.raises(UserError, match="the images there are not those of run pick"):
         run_finalists(paths.root, 2, 2, retrain=False, open_test_again=False)

@@ -222,7 +222,7 @@ def test_a_time_budget_ends_the_search(folder: Path) -> None:
     paths = RunPaths.existing(folder / "runs" / "brief")
     trials = read_trials(paths)
     assert 1 <= len(trials) <= 4
-    assert {trial.state for trial in trials} == {TrialState.STOPPED}
+    assert {trial.state for trial in trials} == {TrialState.INTERRUPTED}
     for kept in BestModels(paths.best).ranked():  # and no model is kept of an epoch that is not recorded
         assert trials[kept.trial].epochs[kept.epoch - 1].val_accuracy == kept.val_accuracy
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(paths.journal)))
