@@ -50,6 +50,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/time_to_best.py --weights $(WEIGHTS)
 	$(BIN)/python benchmarks/slot_share.py
 	$(BIN)/python benchmarks/worker_memory.py
+	$(BIN)/python benchmarks/many_trials.py
 	$(BIN)/python benchmarks/views.py --weights $(WEIGHTS)
 	$(BIN)/python benchmarks/warm_workers.py
 	$(BIN)/python benchmarks/real_search.py --weights $(WEIGHTS)
