@@ -142,8 +142,11 @@ class StudyConfig:
 
     @classmethod
     def of(cls, study: StudyRecord, paths: RunPaths, **changed: Any) -> "StudyConfig":
-        """The options of a run that is there, wherever it lies now, but for those that are `changed`."""
-        place = {"name": paths.name, "storage": paths.root.parent, "data": study.data.source}
+        """The options of a run that is there, wherever it lies now, but for those that are `changed`.
+
+        A record does not say which cluster to trust: --address is given each time.
+        """
+        place = {"name": paths.name, "storage": paths.root.parent, "data": study.data.source, "address": None}
         return TypeAdapter(cls).validate_python({**study.options, **place, **changed})
 
     def limits(self) -> Limits:
