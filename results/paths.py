@@ -45,6 +45,12 @@ class RunPaths:
             raise UserError(f"{run} is not a run directory: it has no {paths.study.name} ({why})")
         return paths
 
+    @staticmethod
+    def folder_of(run: str, storage: Path) -> Path:
+        """Where a run lies that is named in `storage`, or by its folder; nothing may be there."""
+        inside = storage.expanduser() / run
+        return inside if inside.is_dir() else Path(run).expanduser()
+
     @property
     def is_unborn(self) -> bool:
         """Whether a search was ended here before it had written down what it is."""

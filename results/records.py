@@ -135,6 +135,12 @@ class StudyRecord:
     """When its search was taken up again."""
     test_openings: tuple[TestOpening, ...] = ()
 
+    @property
+    def precision(self) -> str:
+        """That of all its trainings: measured anew it might be another, and the same trial would end otherwise."""
+        found: str = self.machine["trial"]["precision"]
+        return found
+
 
 @dataclass(frozen=True)
 class Example:

@@ -1,7 +1,6 @@
 """The records of earlier runs that a study is to know."""
 
 import math
-from pathlib import Path
 
 from results.paths import RunPaths
 from results.records import StudyRecord, TrialRecord, read_study, read_trials
@@ -17,8 +16,7 @@ def earlier_runs(config: StudyConfig) -> list[tuple[RunPaths, StudyRecord, list[
     """
     found = {}
     for run in config.warm_start:
-        named = config.storage.expanduser() / run
-        folder = named if named.is_dir() else Path(run).expanduser()
+        folder = RunPaths.folder_of(run, config.storage)
         if not folder.is_dir():
             raise UserError(
                 f"--warm-start {run}: there is no run of that name in {config.storage}, and no folder {run}; "

@@ -17,7 +17,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from results.paths import RunPaths, trial_name
-from results.whole_file import NOTHING_TAKEN, REMEDY, Unwritable, remove_unfinished, unwritable
+from results.whole_file import REMEDY, Unwritable, remove_unfinished
 from tuner.ending import Ending
 from tuner.interrupt import StopNow
 from tuner.log_keeper import LogKeeper
@@ -74,10 +74,6 @@ def run_trials(
     try:
         with _memory_told():
             _fit(tuner)
-    except OSError as error:  # Ray prints, and saves its own state
-        if ending.unwritable is None and error.errno not in NOTHING_TAKEN:
-            raise
-        ending.unwritable = ending.unwritable or unwritable(error, paths.root)
     except Exception:
         if ending.unwritable is None:  # else what Ray stumbled over is the same
             raise

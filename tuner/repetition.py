@@ -27,8 +27,7 @@ def named_trial(text: str, storage: Path) -> tuple[RunPaths, TrialRecord]:
     run, colon, number = text.rpartition(":")
     if not (colon and run and number.isdecimal()):
         raise UserError(f"--repeat {text} must be RUN:TRIAL, such as --repeat finetune-20260102-030405:7")
-    inside = storage.expanduser() / run
-    paths = RunPaths.existing(inside if inside.is_dir() else Path(run))
+    paths = RunPaths.existing(RunPaths.folder_of(run, storage))
     trials = {trial.trial: trial for trial in read_trials(paths)}
     if int(number) not in trials:
         last = max(trials, default=None)

@@ -43,8 +43,7 @@ def resumed(given: Mapping[str, Any]) -> StudyConfig:
                 "cannot change, or its trials could not be compared. These may: "
                 f"{', '.join('--' + name.replace('_', '-') for name in MAY_CHANGE[:-2])}. {ANEW}"
             )
-    # Measured anew it might be another, and the same trial would not end as it would have.
-    return dataclasses.replace(config, precision=study.machine["trial"]["precision"])
+    return dataclasses.replace(config, precision=study.precision)
 
 
 def taken_up(config: StudyConfig, preparation: Preparation, space: Sequence[Hyperparameter]) -> StudyRecord:

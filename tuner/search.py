@@ -129,8 +129,9 @@ def _run(
 def _settle(paths: RunPaths, before: Sequence[TrialRecord], trials: Sequence[TrialRecord]) -> None:
     """Write down what became of trials, and take away what is left of those that are over and of killed processes."""
     remove_unfinished(paths.root)
+    written = {trial.trial: trial for trial in before}
     for trial in trials:
-        if trial not in before:
+        if trial != written[trial.trial]:
             write(paths.trial_record(trial.trial), trial)
         if trial.state not in TO_GO_ON:
             paths.checkpoint(trial.trial).unlink(missing_ok=True)

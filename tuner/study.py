@@ -109,7 +109,7 @@ def repeat_trial(text: str, storage: Path) -> None:
     """
     paths, trial = named_trial(text, storage)
     study = read_study(paths)
-    config = StudyConfig.of(study, paths, precision=study.machine["trial"]["precision"], dashboard=False)
+    config = StudyConfig.of(study, paths, precision=study.precision, dashboard=False)
     with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
         data = _load_same(config)
         with _ready(config, data, terminal) as preparation:
@@ -134,8 +134,8 @@ def run_finalists(
         "finalists": finalists or study.options.get("finalists") or 3,
         "finalist_seeds": seeds,
         "retrain": retrain,
+        "precision": study.precision,
     }
-    given["precision"] = study.machine["trial"]["precision"]  # the search's: measured anew it might be another
     config = StudyConfig.of(study, paths, **{name: value for name, value in given.items() if value is not None})
     if study.test_openings and not open_test_again:
         last = study.test_openings[-1]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import gc
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from ray import tune
 
 from results.best_models import BestModels
 from results.paths import RunPaths
-from results.whole_file import unwritable
+from results.whole_file import Unwritable, unwritable
 from search_spaces.registry import SpaceSpec
 from tuner.trial.datasets import ImageData
 from tuner.trial.errors import Infeasible, OutOfMemory, TrialFailure
@@ -133,19 +135,19 @@ class WarmTrial(tune.Trainable):
             shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
             return {"failure": str(failure), "val_accuracy": math.nan, "done": True} | again
+        except Unwritable as error:
+            # Ray may ask for a further epoch before it ends the trial: after a gap there is none.
+            self._broken = {"unwritable": str(error), "val_accuracy": math.nan}
+            return self._broken
 
     def _kept(self, training: Training, result: dict[str, Any]) -> dict[str, Any]:
         """An epoch's result, when all that is to outlive this process has been written."""
         is_last = result["epoch"] >= self._last_epoch
-        try:
-            if "until" not in self.config or is_last:
-                self._offer(training, result)
-            if not is_last:
+        if "until" not in self.config or is_last:
+            self._offer(training, result)
+        if not is_last:
+            with self._writing():
                 training.checkpoint(result).write(self._checkpoint)
-        except OSError as error:
-            # Ray may ask for a further epoch before it ends the trial: after a gap there is none.
-            self._broken = {"unwritable": unwritable(error, self._settings.run.root), "val_accuracy": math.nan}
-            return self._broken
         return result | {"done": is_last}
 
     @property
@@ -154,7 +156,15 @@ class WarmTrial(tune.Trainable):
 
     def _offer(self, training: Training, result: dict[str, float]) -> None:
         best = BestModels(self._settings.run.best, self._settings.kept)
-        best.offer(self.config["trial"], result, training.save_model)
+        with self._writing():
+            best.offer(self.config["trial"], result, training.save_model)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unwritable(unwritable(error, self._settings.run.root)) from error
 
     @property
     def _checkpoint(self) -> Path:
