@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from results.whole_file import UNFINISHED
 from search_spaces.errors import UserError
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "thaw"
@@ -54,7 +55,9 @@ class RunPaths:
     @property
     def is_unborn(self) -> bool:
         """Whether a search was ended here before it had written down what it is."""
-        return self.log.is_file() and not self.study.exists() and not self.trials.exists()
+        own = (self.lock.name, self.known.name)
+        found = [file.name for file in self.root.iterdir()] if self.root.is_dir() else []
+        return bool(found) and all(name in own or name.startswith((self.log.name, UNFINISHED)) for name in found)
 
     @property
     def name(self) -> str:

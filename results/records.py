@@ -1,18 +1,34 @@
 """What is written down of a study and of each trial: frozen records, JSON in and JSON out."""
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from results.evaluation import Evaluation
-from results.paths import RunPaths
+from results.paths import RunPaths, trial_name
 from results.whole_file import write_text
 from search_spaces.configuration import Configuration
 from search_spaces.errors import UserError
+
+AWAY = "move its folder away to go on without it"
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=1e10, allow_inf_nan=False)]
+
+
+def _moment(text: str) -> str:
+    if not 2000 < datetime.datetime.fromisoformat(text).year < 3000:
+        raise ValueError("is no time of a search")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_moment)]
+"""As `datetime.isoformat` writes it."""
 
 
 class TrialState(StrEnum):
@@ -39,13 +55,13 @@ class EpochRecord:
     """One epoch of one trial; accuracies are shares of 1, seconds include validation."""
 
     epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    seconds: float
-    ended: float
-    """Seconds after the study's start."""
+    loss: Finite
+    accuracy: Finite
+    val_loss: Finite
+    val_accuracy: Finite
+    seconds: Seconds
+    ended: Seconds
+    """After the study's start."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +71,9 @@ class TrialRecord:
     trial: int
     state: TrialState
     configuration: Configuration
-    started: float
-    """Seconds after the study's start."""
-    seconds: float = 0.0
+    started: Seconds
+    """After the study's start."""
+    seconds: Seconds = 0.0
     epochs: tuple[EpochRecord, ...] = ()
     parameters: int | None = None
     file_bytes: int | None = None
@@ -117,7 +133,7 @@ class StudyRecord:
     """What was asked for and on what: written when the study starts, and again when the test split is opened."""
 
     name: str
-    started: str
+    started: Moment
     command: str
     options: Mapping[str, Any]
     data: DataRecord
@@ -127,6 +143,8 @@ class StudyRecord:
     """Names, in the order in which the space declares them."""
     rungs: tuple[int, ...] = ()
     """Epochs after which the scheduler may stop a trial."""
+    precision: str = ""
+    """That of all its trainings: measured anew it might be another, and the same trial would end otherwise."""
     space: str = ""
     """A digest of all that the space declares."""
     first: tuple[Configuration, ...] = ()
@@ -134,12 +152,6 @@ class StudyRecord:
     resumed: tuple[str, ...] = ()
     """When its search was taken up again."""
     test_openings: tuple[TestOpening, ...] = ()
-
-    @property
-    def precision(self) -> str:
-        """That of all its trainings: measured anew it might be another, and the same trial would end otherwise."""
-        found: str = self.machine["trial"]["precision"]
-        return found
 
 
 @dataclass(frozen=True)
@@ -207,7 +219,7 @@ def read(path: Path, kind: type[Record]) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         place = "".join(f"{part}: " for part in first["loc"])
-        remedy = "; move its folder away to go on without it" if kind is TrialRecord else ""
+        remedy = f"; {AWAY}" if kind is TrialRecord else ""
         raise UserError(
             f"{path} cannot be understood: {place}{first['msg']}. It is damaged or of another version{remedy}"
         ) from error
@@ -219,8 +231,28 @@ def read_study(paths: RunPaths) -> StudyRecord:
 
 
 def read_trials(paths: RunPaths) -> list[TrialRecord]:
-    """The records of all trials of a run, by number; also while it runs."""
-    return [read(file, TrialRecord) for file in sorted(paths.trials.glob("*/trial.json"))]
+    """The records of all trials of a run, by number; also while it runs.
+
+    Raises:
+        UserError: one is damaged, or tells what cannot have been.
+    """
+    return sorted(map(_read_trial, paths.trials.glob("*/trial.json")), key=lambda trial: trial.trial)
+
+
+def _read_trial(file: Path) -> TrialRecord:
+    found = read(file, TrialRecord)
+    named = None if file.parent.name == trial_name(found.trial) else f"it is of trial {found.trial}"
+    if wrong := named or _wrong(found):
+        raise UserError(f"{file} cannot be understood: {wrong}. It is damaged; {AWAY}")
+    return found
+
+
+def _wrong(trial: TrialRecord) -> str | None:
+    """What a record tells that cannot have been."""
+    if [epoch.epoch for epoch in trial.epochs] != list(range(1, len(trial.epochs) + 1)):
+        return "its epochs do not follow on one another"
+    times = [trial.started, *(epoch.ended for epoch in trial.epochs)]
+    return None if times == sorted(times) else "an epoch ended before it began"
 
 
 def read_test(paths: RunPaths) -> TestRecord | None:
@@ -240,5 +272,13 @@ def read_test(paths: RunPaths) -> TestRecord | None:
 
 
 def read_known(paths: RunPaths) -> tuple[TrialRecord, ...]:
-    """The trials of earlier runs that a study began with."""
-    return read(paths.known, KnownTrials).trials if paths.known.is_file() else ()
+    """The trials of earlier runs that a study began with.
+
+    Raises:
+        UserError: as `read_trials`.
+    """
+    found = read(paths.known, KnownTrials).trials if paths.known.is_file() else ()
+    for place, trial in enumerate(found, start=1):
+        if wrong := _wrong(trial) or (trial.trial != -place and f"it should be {-place}"):
+            raise UserError(f"{paths.known} cannot be understood: trial {trial.trial}: {wrong}. It is damaged")
+    return found

@@ -93,7 +93,7 @@ def repeat_command(study: StudyRecord, trial: TrialRecord) -> str:
     options = {name: study.options.get(name) for name in kept}
     options |= {"data": study.data.source, "image_size": study.data.image_size, "trials": 1}
     options |= {"finalists": min(1, study.options.get("finalists", 0))}  # where the test split stayed shut, it does
-    options |= {"scheduler": "none", "precision": study.machine.get("trial", {}).get("precision")}
+    options |= {"scheduler": "none", "precision": study.precision}
     parts = ["python", "scripts/search.py"]
     for name, value in options.items():
         parts += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]

@@ -20,6 +20,7 @@ def main(
             "--retrain/--no-retrain", help="Then train the winner on the validation images too. Default: as searched."
         ),
     ] = None,
+    space: A[str | None, Option(help="Name it again where it is code: you trust it.")] = None,
     open_test_again: A[bool, Option("--open-test-again", help="Though it has been opened; it is recorded.")] = False,
 ) -> None:
     """Train a run's best configurations on new seeds, as far as that is not done; then open the test split."""
@@ -27,7 +28,7 @@ def main(
         from results.summary import print_summary
         from tuner.study import run_finalists
 
-        print_summary(run_finalists(run, finalists, finalist_seeds, retrain, open_test_again))
+        print_summary(run_finalists(run, finalists, finalist_seeds, retrain, open_test_again, space))
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

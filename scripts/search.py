@@ -68,7 +68,7 @@ def main(
         options = parsed(texts)
         given = {name: options[name] for name in options if context.get_parameter_source(name).name == "COMMANDLINE"}
         if repeat:
-            repeat_trial(repeat, storage)
+            repeat_trial(repeat, given)
         else:
             print_summary(resume_study(resumed(given)) if resume else run_study(StudyConfig(**options)))
 

@@ -5,22 +5,24 @@ import datetime
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from results.paths import CACHE, RunPaths
 from results.records import StudyRecord
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Value
+from search_spaces.registry import SPACES
 from tuner.trial.limits import Limits
 
 SCHEDULERS = ("asha", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_STORE = CACHE / "features"
+ANEW = "python scripts/search.py --warm-start RUN begins a new study that knows its trials"
 
 
 @dataclass(frozen=True)
@@ -141,13 +143,45 @@ class StudyConfig:
             object.__setattr__(self, "feature_store", self.feature_store.absolute())
 
     @classmethod
-    def of(cls, study: StudyRecord, paths: RunPaths, **changed: Any) -> "StudyConfig":
-        """The options of a run that is there, wherever it lies now, but for those that are `changed`.
+    def of(
+        cls, study: StudyRecord, paths: RunPaths, given: Mapping[str, Any], may_change: Collection[str]
+    ) -> "StudyConfig":
+        """The options of a run that is there, wherever it lies now, but for those that are given anew.
 
-        A record does not say which cluster to trust: --address is given each time.
+        A record says neither which cluster to trust nor whose code to run: --address is given each time, and --space
+        if it is not one of ours. The precision is the one that was measured.
+
+        Args:
+            study: the run's record.
+            paths: of the run.
+            given: options; `name` and `storage` among them have said which run is meant.
+            may_change: those that may be others than before.
+
+        Raises:
+            UserError: an option that may not change, a space that has to be named, or a damaged record.
         """
-        place = {"name": paths.name, "storage": paths.root.parent, "data": study.data.source, "address": None}
-        return TypeAdapter(cls).validate_python({**study.options, **place, **changed})
+        place = {"name": paths.name, "storage": paths.root.parent}
+        for option in sorted(given.keys() - place.keys() - set(may_change)):
+            before, now = study.options.get(option), _plain(given[option])
+            if before != now:
+                raise UserError(
+                    f"{_flag(option)} {now}: the study was begun with {before}, which cannot change, or its trials "
+                    f"could not be compared. These may: {', '.join(map(_flag, may_change))}. {ANEW}"
+                )
+        space = str(study.options.get("space"))
+        if space not in SPACES and "space" not in given:
+            raise UserError(
+                f"{paths.root}: its space is code, {space}, which would run now. If you trust it, name it again: "
+                f"--space {space}"
+            )
+        own = {"data": study.data.source, "address": None, "precision": study.precision}
+        options = {name: value for name, value in given.items() if name in may_change}
+        try:
+            return TypeAdapter(cls).validate_python({**study.options, **own, **options, **place})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = "".join(f"{part}: " for part in first["loc"])
+            raise UserError(f"{paths.study} cannot be understood: {where}{first['msg']}. It is damaged") from error
 
     def limits(self) -> Limits:
         """What the models may cost."""
@@ -161,7 +195,16 @@ class StudyConfig:
 
 def _require(holds: bool, option: str, value: object, rule: str) -> None:
     if not holds:
-        raise UserError(f"--{option.replace('_', '-')} {value}: {rule}")
+        raise UserError(f"{_flag(option)} {value}: {rule}")
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def parsed(texts: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,8 +217,7 @@ def parsed(texts: Mapping[str, Any]) -> dict[str, Any]:
     for option in ("recipes", "warm_start", "backbones"):
         found[option] = None if texts[option] is None else names(texts[option])
     for option in ("time_budget", "trial_timeout"):
-        flag = f"--{option.replace('_', '-')}"
-        found[option] = None if texts[option] is None else seconds(flag, texts[option])
+        found[option] = None if texts[option] is None else seconds(_flag(option), texts[option])
     return found | {"fix": settings(texts["fix"] or ())}
 
 

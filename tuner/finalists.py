@@ -121,7 +121,9 @@ def retrained(
     paths = config.paths.retrained
     before = read_trials(paths)
     until = round(statistics.mean(run.best_epoch.epoch for run in winner.runs.values() if run.best_epoch))
-    run = Run(_unused(before), winner.configuration, min(winner.runs), until)
+    cut_off = [trial.trial for trial in before if trial.state in TO_GO_ON and len(trial.epochs) < until
+               and (trial.configuration, trial.seed) == (winner.configuration, min(winner.runs))]  # fmt: skip
+    run = Run((cut_off or [_unused(before)])[-1], winner.configuration, min(winner.runs), until)
     print(f"Retraining trial {winner.trial} on training and validation images for {counted(until, 'epoch')}",
           file=terminal, flush=True)  # fmt: skip
     paths.root.mkdir(exist_ok=True)
@@ -147,8 +149,8 @@ def train(
 ) -> dict[int, TrialRecord]:
     """Train them; those go on of which their folder has a record. Their records by number."""
     paths, numbers = settings.run, {run.number for run in runs}
-    ending, retries = Ending(clock), Retries(config.max_failures)
     going_on = [trial for trial in read_trials(paths) if trial.trial in numbers]
+    ending, retries = Ending(clock), Retries(config.max_failures, {trial.trial: trial.lost for trial in going_on})
     recorder = Recorder(paths, max_epochs, clock, ending, retries, on_change, on_note, going_on, config.trial_timeout)
     searcher = AttemptSearcher([run.attempt for run in runs], settings.resources.concurrency, retries)
     run_trials(paths, searcher, FIFOScheduler(), recorder, settings, data, ending)

@@ -56,9 +56,8 @@ def _frozen(frozen: FrozenTrial, trial: TrialRecord, began: datetime.datetime) -
     if trial.state in records.TO_GO_ON:
         return frozen
     frozen.datetime_complete = frozen.datetime_start + datetime.timedelta(seconds=trial.seconds)
-    frozen.state = {records.TrialState.DONE: TrialState.COMPLETE, records.TrialState.STOPPED: TrialState.PRUNED}.get(
-        trial.state, TrialState.FAIL
-    )
+    ended = {records.TrialState.DONE: TrialState.COMPLETE, records.TrialState.STOPPED: TrialState.PRUNED}
+    frozen.state = ended.get(trial.state, TrialState.FAIL) if trial.epochs else TrialState.FAIL
     if frozen.state is TrialState.COMPLETE:
         frozen.values = [trial.accuracy]
     elif frozen.state is TrialState.PRUNED:

@@ -17,6 +17,12 @@ from tuner.trial.limits import Limits
 if TYPE_CHECKING:
     from tuner.trainable import TrialSettings
 
+MAY_CHANGE = (
+    "cpus_per_trial", "gpus_per_trial", "trial_timeout", "feature_store", "feature_store_gb", "data", "weights",
+    "address", "dashboard",
+)  # fmt: skip
+"""Options: where it is trained, but not what."""
+
 
 def named_trial(text: str, storage: Path) -> tuple[RunPaths, TrialRecord]:
     """What --repeat RUN:TRIAL names: a run in `storage`, or a folder, and the number of one of its trials.

@@ -164,6 +164,7 @@ def _record(
         machine=_machine(settings),
         hyperparameters=tuple(dict.fromkeys(hyperparameter.name for hyperparameter in preparation.hyperparameters)),
         rungs=rungs(config)[:-1],
+        precision=settings.precision,
         space=digest(space),
         first=tuple(first),
     )
@@ -173,7 +174,7 @@ def _machine(settings: TrialSettings) -> dict[str, Any]:
     return {
         "platform": platform.platform(),
         "ray": ray.cluster_resources(),
-        "trial": dataclasses.asdict(settings.resources) | {"precision": settings.precision},
+        "trial": dataclasses.asdict(settings.resources),
     }
 
 

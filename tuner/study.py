@@ -5,10 +5,10 @@ import shlex
 import shutil
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from filelock import FileLock, Timeout
 
@@ -21,13 +21,14 @@ from search_spaces.cifar_cnn import CLASSES
 from search_spaces.configuration import fixed
 from search_spaces.errors import Unavailable, UserError
 from search_spaces.recipes import named
+from search_spaces.registry import SPACES
 from search_spaces.task import Task
 from tuner.chatter import redirected
 from tuner.config import StudyConfig, read_configurations
 from tuner.earlier_runs import earlier_runs
 from tuner.interrupt import StopNow
 from tuner.preparation import Preparation, Preparer, Request, load_weights
-from tuner.repetition import named_trial
+from tuner.repetition import MAY_CHANGE, named_trial
 from tuner.trial.datasets import ImageData, load
 from tuner.trial.feature_store import check_folder
 
@@ -71,7 +72,7 @@ def resume_study(config: StudyConfig) -> RunPaths:
 
 def _search(config: StudyConfig, data: ImageData, terminal: TextIO, is_resumed: bool) -> None:
     paths = config.paths
-    with _told_at_interrupt(paths, terminal), _reporting(paths), _ready(config, data, terminal) as preparation:
+    with _told_at_interrupt(config, terminal), _reporting(paths), _ready(config, data, terminal) as preparation:
         from tuner.search import search
 
         for note in preparation.notes:
@@ -101,15 +102,14 @@ def _settings(config: StudyConfig, preparation: Preparation, data: ImageData, te
     return trial_settings(config, preparation, space, data, terminal)
 
 
-def repeat_trial(text: str, storage: Path) -> None:
-    """Train once more what --repeat RUN:TRIAL names, and show how it compares.
+def repeat_trial(text: str, given: Mapping[str, Any]) -> None:
+    """Train once more what --repeat RUN:TRIAL names, with these options, and show how it compares.
 
     Raises:
-        UserError: there is no such trial, or its images are gone.
+        UserError: there is no such trial, its images are gone, or as `StudyConfig.of`.
     """
-    paths, trial = named_trial(text, storage)
-    study = read_study(paths)
-    config = StudyConfig.of(study, paths, precision=study.precision, dashboard=False)
+    paths, trial = named_trial(text, given.get("storage", StudyConfig.storage))
+    config = StudyConfig.of(read_study(paths), paths, {"dashboard": False} | dict(given), MAY_CHANGE)
     with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
         data = _load_same(config)
         with _ready(config, data, terminal) as preparation:
@@ -119,11 +119,16 @@ def repeat_trial(text: str, storage: Path) -> None:
 
 
 def run_finalists(
-    run: Path, finalists: int | None, seeds: int | None, retrain: bool | None, open_test_again: bool
+    run: Path,
+    finalists: int | None,
+    seeds: int | None,
+    retrain: bool | None,
+    open_test_again: bool,
+    space: str | None = None,
 ) -> RunPaths:
     """Train a run's best configurations on new seeds, as far as that is not done, and open its test split.
 
-    What is None is as the study had it.
+    What is None is as the study had it; a space that is a user's own code has to be named.
 
     Raises:
         UserError: no such run, its images have changed, or the test split was opened before and may not be again.
@@ -134,9 +139,10 @@ def run_finalists(
         "finalists": finalists or study.options.get("finalists") or 3,
         "finalist_seeds": seeds,
         "retrain": retrain,
-        "precision": study.precision,
+        "space": space,
     }
-    config = StudyConfig.of(study, paths, **{name: value for name, value in given.items() if value is not None})
+    given = {name: value for name, value in given.items() if value is not None}
+    config = StudyConfig.of(study, paths, given, ("finalists", "finalist_seeds", "retrain"))
     if study.test_openings and not open_test_again:
         last = study.test_openings[-1]
         raise UserError(
@@ -145,7 +151,7 @@ def run_finalists(
         )
     with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
         data = _load_same(config)
-        with _told_at_interrupt(paths, terminal), _reporting(paths), _ready(config, data, terminal) as preparation:
+        with _told_at_interrupt(config, terminal), _reporting(paths), _ready(config, data, terminal) as preparation:
             _decide(config, data, _settings(config, preparation, data, terminal), terminal, open_test_again)
     return paths
 
@@ -189,8 +195,9 @@ def _write_report(paths: RunPaths) -> None:
 
 
 @contextmanager
-def _told_at_interrupt(paths: RunPaths, terminal: TextIO) -> Iterator[None]:
+def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     """At Ctrl+C keep what is there, if there is anything, and say how to go on."""
+    paths = config.paths
     is_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -200,8 +207,9 @@ def _told_at_interrupt(paths: RunPaths, terminal: TextIO) -> Iterator[None]:
             raise
         storage = shlex.quote(str(from_here(paths.root.parent)))
         where = "" if storage == str(StudyConfig.storage) else f" --storage {storage}"
+        space = "" if config.space in SPACES else f" --space {shlex.quote(config.space)}"
         print(f"Interrupted; what was found is kept. Go on with: python scripts/search.py --resume --name {paths.name}"
-              f"{where}", file=terminal, flush=True)  # fmt: skip
+              f"{where}{space}", file=terminal, flush=True)  # fmt: skip
         if isinstance(interrupt, StopNow):
             raise
     finally:
@@ -326,8 +334,7 @@ def _new_run(paths: RunPaths) -> Iterator[None]:
 
 def _check_free(paths: RunPaths) -> None:
     """Nothing is there but what a search left that was ended before it began."""
-    left = {file.name for file in paths.root.iterdir()} - {paths.lock.name} if paths.root.is_dir() else set()
-    if left and not paths.is_unborn:
+    if paths.root.exists() and not paths.is_unborn:
         raise UserError(
             f"--name {paths.name}: {paths.root} exists already; choose another name, or go on with it by --resume"
         )

@@ -15,7 +15,7 @@ import optuna.storages.journal
 import pytest
 
 from results.paths import RunPaths
-from results.records import TrialRecord, TrialState, read_trials
+from results.records import TrialRecord, TrialState, read_study, read_trials
 
 ROOT = Path(__file__).parents[2]
 IS_LONG = os.environ.get("FAULTS") == "long"
@@ -45,7 +45,7 @@ class BrokenSearch:
         """Begin it, or take it up again if it has begun."""
         command = [sys.executable, str(ROOT / "scripts" / "search.py"), "--name", "one", "--no-dashboard"]
         if self.paths.study.is_file():
-            command += ["--resume"]
+            command += ["--resume", "--space", read_study(self.paths).options["space"]]
         else:
             command += ["--data", "digits", "--image-size", "8", "--finalists", "0", *self._options]
         environment = self._environment | {"SESSION": str(self.sessions)}

@@ -4,26 +4,41 @@ Whoever reads one must give a value or an error of ours, within seconds. The pro
 case if not; a library that crashes ends it by a signal.
 """
 
+import datetime
+import importlib.metadata
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 from PIL import Image
 
 from results.best_models import BestModels
 from results.images import Undecodable, decode, dimensions
 from results.leaderboard import leaderboard
-from results.records import TrialState, read_known, read_study, read_test, read_trials
+from results.records import (
+    KnownTrials,
+    StudyRecord,
+    TrialState,
+    read_known,
+    read_study,
+    read_test,
+    read_trials,
+    write,
+)
 from search_spaces.errors import UserError
+from search_spaces.hyperparameter import Choices, Hyperparameter, Range
 from tests.results.written_run import a_trial, decide, write_run
+from tuner.clock import StudyClock
 from tuner.config import StudyConfig, read_configurations
 from tuner.trial.errors import TrialFailure
 
@@ -55,25 +70,63 @@ def images(folder: Path) -> Kind:
 
 
 def records(folder: Path) -> Kind:
-    trials = [a_trial(0, [0.5, 0.6]), a_trial(1, [0.4], TrialState.STOPPED)]
+    """Whoever reports reads them, and whoever resumes."""
+    from tuner.preparation import Preparation
+    from tuner.resumption import digest, resumed, taken_up
+
+    space = (
+        Hyperparameter("optimizer", Choices(("adam", "sgd")), "adam"),
+        Hyperparameter("learning_rate", Range(1e-4, 1e-1, scale="log"), 1e-3),
+        Hyperparameter("units", Range(1, 99, 1, whole=True), 64),
+    )
+    trials = [a_trial(0, [0.5, 0.6]), a_trial(1, [0.4], TrialState.STOPPED), a_trial(2, [0.3], TrialState.RUNNING)]
     paths = write_run(folder / "one", trials)
     decide(paths, trials[:1])
-    paths.known.write_text('{"trials": [' + paths.trial_record(0).read_text() + "]}")
+    options = StudyConfig(space="custom_cnn", data="digits", max_epochs=4, storage=folder, name="one").options()
+    versions = {"thaw-tuner": importlib.metadata.version("thaw-tuner"), "keras backend": "tensorflow"}
+    first = ({"optimizer": "sgd", "learning_rate": 0.01, "units": 3},)
+    study = read_study(paths)
+    write(paths.study, replace(study, options=options, versions=versions, space=digest(space), first=first))
+    write(paths.known, KnownTrials((replace(a_trial(0, [0.7]), trial=-1),)))
     paths.best.mkdir()
     BestModels(paths.best).offer(0, {"epoch": 1.0, "val_accuracy": 0.5}, Path.touch)
-    files = [paths.study, paths.trial_record(1), paths.test, paths.known, paths.best / "index.json"]
+    files = [paths.study, paths.trial_record(1), paths.trial_record(2), paths.test, paths.known,
+             paths.best / "index.json"]  # fmt: skip
+    preparation = Preparation.__new__(Preparation)
+    object.__setattr__(preparation, "backend", "tensorflow")
 
     def read(file: Path) -> object:
-        study = read_study(paths)
-        leaderboard(read_trials(paths), study.hyperparameters)
-        return read_test(paths), read_known(paths), BestModels(paths.best).ranked(), StudyConfig.of(study, paths)
+        leaderboard(read_trials(paths), read_study(paths).hyperparameters)
+        config = resumed({"name": "one", "storage": folder})
+        resume(config, taken_up(config, preparation, space), space)
+        return read_test(paths), BestModels(paths.best).ranked()
 
     return Kind(files, read)
 
 
+def resume(config: StudyConfig, study: StudyRecord, space: Sequence[Hyperparameter]) -> None:
+    """All that learned from the trials is told of them, and is asked."""
+    from tuner.journal import restore
+    from tuner.proposal.deadline import Deadline
+    from tuner.proposal.proposer import Proposer
+    from tuner.proposal.suggestion import Suggestions
+    from tuner.replay import attempts, replay, seconds
+    from tuner.scheduler import create_scheduler, rungs
+    from tuner.warm_start import tell
+
+    before = read_trials(config.paths)
+    proposer = Proposer(space, rungs(config), config.seed, config.limits().given())
+    tell(proposer, read_known(config.paths))
+    deadline = Deadline(space, rungs(config)[0], config.time_budget, 2, StudyClock(seconds(before)))
+    trials = replay(before, config.max_epochs, proposer, deadline, create_scheduler(config))
+    began = datetime.datetime.fromisoformat(study.started)
+    restore(optuna.create_study(direction="maximize"), Suggestions(space), trials, began)
+    attempts(trials)
+    proposer.propose(len(trials), deadline.allows)
+
+
 def configurations(folder: Path) -> Kind:
     from search_spaces.configuration import complete
-    from search_spaces.hyperparameter import Choices, Hyperparameter, Range
 
     space = (Hyperparameter("units", Range(1, 99, 1, whole=True), 3), Hyperparameter("kind", Choices(("a", "b")), "a"))
     file = folder / "configurations.json"
@@ -102,13 +155,28 @@ def models(folder: Path) -> Kind:
 
 
 def weights(folder: Path) -> Kind:
+    """As a search reads them before its first trial; the network is built once, because that takes most of the time."""
     import keras
 
+    from search_spaces import cifar_cnn
     from search_spaces.backbones import without_weights
 
-    file = folder / "mobilenet.weights.h5"
-    keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3)).save_weights(file)
-    return Kind([file], lambda file: without_weights({"mobilenet": str(file)}))
+    mobilenet = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3))
+
+    def build(include_top: bool, weights: str, input_tensor: object) -> keras.Model:
+        mobilenet.load_weights(weights)
+        return mobilenet
+
+    keras.applications.MobileNet = build
+    file, own = folder / "mobilenet.weights.h5", folder / "cifar_cnn.npz"
+    mobilenet.save_weights(file)
+    for source in (cifar_cnn.BUNDLED, cifar_cnn.BUNDLED.with_suffix(".json")):
+        shutil.copy(source, own.with_suffix(source.suffix))
+
+    def read(damaged: Path) -> object:
+        return without_weights({"mobilenet": str(file)} if damaged == file else {"cifar_cnn": str(own)})
+
+    return Kind([file, file, file, own, own.with_suffix(".json")], read)
 
 
 KINDS: dict[str, Callable[[Path], Kind]] = {
@@ -155,6 +223,7 @@ def _give_up(*signalled: object) -> None:
 def main(kind: str, count: int, seed: int, folder: Path) -> None:
     """Damage and read."""
     warnings.simplefilter("ignore")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     chosen = KINDS[kind](folder)
     wholes = [file.read_bytes() for file in chosen.files]
     for file in chosen.files:

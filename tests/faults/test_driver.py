@@ -95,7 +95,8 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
     search.wait_for_epochs(running, 3)
     running.send_signal(signal.SIGINT)
     printed, _ = running.communicate(timeout=60)
-    assert "Interrupted; what was found is kept. Go on with: python scripts/search.py --resume --name one\n" in printed
+    hint = "Interrupted; what was found is kept. Go on with: python scripts/search.py --resume --name one"
+    assert f"{hint} --space counted:Counted\n" in printed
     assert search.paths.report.is_file()
     assert search.paths.leaderboard.is_file()
     states = [trial.state for trial in search.trials()]

@@ -49,7 +49,7 @@ def test_two_searches_on_one_store_at_once(tmp_path: Path) -> None:
     assert not [path for path in arrays if path.suffix == ".part"]
     one = RunPaths.existing(tmp_path / "runs" / "one")
     assert all(trial.features is not None and trial.features > 0 for trial in read_trials(one))
-    assert read_study(one).machine["trial"]["precision"] == "float32"
+    assert read_study(one).precision == "float32"
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can write: /proc")

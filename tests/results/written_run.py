@@ -88,6 +88,7 @@ def write_run(
         versions={"python": "3.11.7"},
         machine={"platform": "Linux", "ray": {"CPU": 2.0, "memory": 2.0**34}},
         hyperparameters=hyperparameters,
+        precision="float32",
     )
     write(paths.study, study)
     return paths

@@ -24,7 +24,7 @@ def run(tmp_path: Path) -> RunPaths:
     config = StudyConfig(space="custom_cnn", data="digits", trials=5, seed=7, fix={"blocks": 2}, storage=tmp_path)
     versions = {"thaw-tuner": "0.1.0", "keras backend": "tensorflow"}
     study = dataclasses.replace(read_study(paths), options=config.options(), versions=versions, space=digest(SPACE),
-                                machine={"trial": {"precision": "bfloat16"}})  # fmt: skip
+                                precision="bfloat16")  # fmt: skip
     write(paths.study, study)
     return paths
 
