@@ -1,18 +1,23 @@
 """The Ray cluster that a study runs on."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TextIO
 
 import ray
 from ray._private import ray_constants
+from ray._private.node import Node
 
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 
 PASSED_ON = ("KERAS_BACKEND", "MALLOC_ARENA_MAX")
 """Variables that workers elsewhere need. Those here inherit all; told of some they would start a second later."""
+
+VITAL = {ray_constants.PROCESS_TYPE_RAYLET, ray_constants.PROCESS_TYPE_GCS_SERVER}
 
 
 @contextmanager
@@ -49,10 +54,45 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     if context.dashboard_url:
         token = "`ray get-auth-token` prints the token that it asks for"
         print(f"Ray's dashboard: http://{context.dashboard_url} ({token})", file=terminal, flush=True)
+    node = ray._private.worker._global_node  # None where the cluster is not this process's own
     try:
-        yield
+        with nullcontext() if node is None else _watched(node, terminal):
+            yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _watched(node: Node, terminal: TextIO) -> Iterator[None]:
+    """If one of the processes dies that Ray cannot do without, say so and end the block as by Ctrl+C.
+
+    Ray would end this process by itself up to a minute later, without a word and in the middle of whatever it does.
+
+    Raises:
+        UserError: that happened.
+    """
+    over, dead = threading.Event(), set()
+
+    def watch() -> None:
+        while not over.wait(1.0):
+            dead.update({kind for kind, _ in node.dead_processes()} & VITAL)
+            if dead:
+                print(f"Ray's {' and '.join(sorted(dead))} was killed, or died, so the search ends; what was found is "
+                      "kept for --resume", file=terminal, flush=True)  # fmt: skip
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if dead:
+            raise UserError(f"the search has ended with Ray's {' and '.join(sorted(dead))}") from interrupt
+        raise
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _stay_on_this_machine() -> None:

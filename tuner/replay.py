@@ -83,7 +83,8 @@ def _events(trials: Sequence[TrialRecord]) -> Iterator[tuple[TrialRecord, EpochR
         found.append((trial.started, 0, trial, None))
         found += [(epoch.ended, 1, trial, epoch) for epoch in trial.epochs]
         if trial.state not in TO_GO_ON:
-            found.append((trial.started + trial.seconds, 2, trial, trial.state))
+            ended = max([trial.started + trial.seconds, *(epoch.ended for epoch in trial.epochs)])
+            found.append((ended, 2, trial, trial.state))
     for *_, trial, event in sorted(found, key=lambda one: one[:2]):
         yield trial, event
 

@@ -55,7 +55,7 @@ def taken_up(config: StudyConfig, preparation: Preparation, space: Sequence[Hype
             f"code has changed, or the weights of other backbones are there. Bring back what was there, or: {ANEW}"
         )
     _check_configurations(config.paths, space, study)
-    options = config.options() | {"precision": study.options["precision"]}
+    options = config.options() | {"precision": study.options.get("precision", "auto")}
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     return dataclasses.replace(study, options=options, resumed=(*study.resumed, now))
 

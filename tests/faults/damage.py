@@ -6,6 +6,7 @@ case if not; a library that crashes ends it by a signal.
 
 import datetime
 import importlib.metadata
+import io
 import json
 import os
 import random
@@ -73,6 +74,7 @@ def records(folder: Path) -> Kind:
     """Whoever reports reads them, and whoever resumes."""
     from tuner.preparation import Preparation
     from tuner.resumption import digest, resumed, taken_up
+    from tuner.warm_start import warm_start
 
     space = (
         Hyperparameter("optimizer", Choices(("adam", "sgd")), "adam"),
@@ -98,7 +100,10 @@ def records(folder: Path) -> Kind:
     def read(file: Path) -> object:
         leaderboard(read_trials(paths), read_study(paths).hyperparameters)
         config = resumed({"name": "one", "storage": folder})
-        resume(config, taken_up(config, preparation, space), space)
+        study = taken_up(config, preparation, space)
+        resume(config, study, space)
+        another = StudyConfig(space="custom_cnn", data="digits", storage=folder, warm_start=("one",))
+        warm_start(another, space, study.data, io.StringIO())
         return read_test(paths), BestModels(paths.best).ranked()
 
     return Kind(files, read)

@@ -1,6 +1,7 @@
 """The driver is killed, interrupted, or started twice."""
 
 import itertools
+import os
 import random
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from results.paths import RunPaths
 from results.records import TrialState
-from tests.faults.broken_search import IS_LONG, OVER, ROOT, BrokenSearch, kill
+from tests.faults.broken_search import IS_LONG, OVER, ROOT, BrokenSearch, command_of, descendants, kill, only_long
 from tests.faults.broken_search import workers as training
 
 KILLS, TRIALS = (20, 40) if IS_LONG else (2, 6)
@@ -162,3 +163,50 @@ def test_a_run_that_was_moved_goes_on(tmp_path: Path) -> None:
     there.paths = RunPaths(moved)
     there.finish("--trials", 3)
     assert [trial.state in OVER for trial in there.trials()] == [True] * 3
+
+
+def test_a_clock_that_jumps_moves_no_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three days ahead and then two back, in every process, while there are minutes to go."""
+    jump, folder = tmp_path / "jump", tmp_path / "python"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(JUMPING)
+    jump.write_text("0")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("JUMP", str(jump))
+    search = BrokenSearch(tmp_path, *SPACE, "--trials", 4, "--scheduler", "none", "--time-budget", "10m",
+                          "--trial-timeout", "5m", epoch_seconds=0.7)  # fmt: skip
+    running = search.start()
+    search.wait_for_epochs(running, 3)
+    jump.write_text(str(3 * 86400))
+    search.wait_for_epochs(running, 8)
+    jump.write_text(str(-2 * 86400))
+    printed, _ = running.communicate(timeout=120)
+    assert "Ended early" not in printed
+    trials = search.trials()
+    assert [trial.state for trial in trials] == [TrialState.DONE] * 4, printed
+    assert all(0 <= trial.started < 120 and 0 < trial.seconds < 120 for trial in trials)
+    assert all(0 < epoch.seconds < 60 for trial in trials for epoch in trial.epochs)
+
+
+JUMPING = """
+import os, time
+real = time.time
+time.time = lambda: real() + float(open(os.environ["JUMP"]).read() or 0)
+"""
+
+
+@pytest.mark.parametrize("process", ["raylet", pytest.param("gcs_server", marks=only_long)])
+def test_a_search_ends_in_words_when_ray_itself_is_killed(process: str, tmp_path: Path) -> None:
+    search = BrokenSearch(tmp_path, *SPACE, "--trials", 3, epoch_seconds=1)
+    running = search.start()
+    search.wait_for_epochs(running, 2)
+    (found,) = [pid for pid in descendants(running.pid) if command_of(pid).split(" ")[0].endswith(f"/{process}")]
+    os.kill(found, signal.SIGKILL)
+    printed, _ = running.communicate(timeout=120)
+    assert running.returncode in (1, 2), printed
+    assert f"Ray's {process} was killed, or died, so the search ends; what was found is kept for --resume\n" in printed
+    assert "Traceback" not in printed
+    search.finish()
+    assert [trial.state in OVER for trial in search.trials()] == [True] * 3
+    for x, begun in search.epochs().items():
+        check_at_most_one_repeated(begun, str(x))
