@@ -1,11 +1,11 @@
-# The one door: make demo | test | faults | lint | bench. Each makes the virtual environment first, if it is not there.
+# The one door: make demo | test | faults | lint | audit | bench. Each makes the virtual environment first, if it is not there.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test faults lint bench install clean
+.PHONY: demo test faults lint audit bench install clean
 
 install: $(INSTALLED)
 
@@ -40,6 +40,13 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Known weaknesses of what is installed, from PyPI's advisories: needs the internet, and fails without.
+audit: $(INSTALLED)
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)-audit/installed.txt
+	$(VENV)-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)-audit/installed.txt
+
 # All of it takes four to five hours on two cores. WEIGHTS are MobileNet's without its top; the images come from
 # ../shared/data. benchmarks/README.md says what each measures.
 WEIGHTS ?= ../shared/data/mobilenet_1_0_notop.weights.h5
@@ -59,4 +66,4 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/report_of_many_trials.py
 
 clean:
-	rm -rf $(VENV) *.egg-info build
+	rm -rf $(VENV) $(VENV)-audit *.egg-info build
