@@ -53,7 +53,7 @@ class LikeOptunaSearch(Proposer):
     def report(self, trial: int, epoch: int, accuracy: float) -> None:
         self._last[trial] = accuracy
 
-    def end(self, trial: int, is_done: bool = False, has_failed: bool = False) -> None:
+    def end(self, trial: int, is_done: bool = False, has_failed: bool = False, is_infeasible: bool = False) -> None:
         if trial in self._last:
             self._study.tell(self._asked[trial], self._last[trial])
         else:

@@ -147,6 +147,8 @@ class StudyRecord:
     """That of all its trainings: measured anew it might be another, and the same trial would end otherwise."""
     space: str = ""
     """A digest of all that the space declares."""
+    code: str = ""
+    """A digest of the file that it is written in, where it is a user's own."""
     first: tuple[Configuration, ...] = ()
     """What was tried before anything was drawn."""
     resumed: tuple[str, ...] = ()

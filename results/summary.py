@@ -1,6 +1,7 @@
 """What search.py prints at the end: the best rows, where things are, and what to type next."""
 
 from collections.abc import Sequence
+from typing import TextIO
 
 import pandas as pd
 from rich.console import Console
@@ -17,9 +18,13 @@ from search_spaces.configuration import one_line
 ROWS = 5
 
 
-def print_summary(paths: RunPaths) -> None:
-    """Print the leaderboard's top rows, the paths and the next commands."""
-    console = Console(highlight=False, markup=False, emoji=False)
+def print_summary(paths: RunPaths, file: TextIO | None = None) -> int:
+    """Print the leaderboard's top rows, the paths and the next commands, to standard output or a file.
+
+    Returns:
+        The exit status for a shell: 1 if no trial finished an epoch.
+    """
+    console = Console(file=file, highlight=False, markup=False, emoji=False)
     trials = read_trials(paths)
     study = read_study(paths)
     frame = leaderboard(trials, study.hyperparameters)
@@ -45,6 +50,7 @@ def print_summary(paths: RunPaths) -> None:
         console.print("\nNext:")
         for command in next_commands(paths):
             console.print(f"  {command}", soft_wrap=True)
+    return 1 if top.empty else 0
 
 
 def _measures(top: pd.DataFrame) -> Padding:

@@ -33,14 +33,16 @@ def main(
         paths = RunPaths.existing(run)
         with redirected(Path(os.devnull)):
             from results.candidate import candidate
-            from results.export import export_model
+            from results.export import COMPARED, export_model
             from results.formats import named
             from results.labels import card_path, labels_path
             from tuner.sample import sample
 
-            written = export_model(paths, candidate(paths, rank, ensemble), out, named(names(formats)), sample(paths))
+            compared = sample(paths)
+            written = export_model(paths, candidate(paths, rank, ensemble), out, named(names(formats)), compared)
+            accuracy = f"accuracy on {min(COMPARED, len(compared.images))} {compared.what}"
         table = Table(box=None, pad_edge=False)
-        for title in ("file", "MB", "ms an image", "largest difference", "validation accuracy"):
+        for title in ("file", "MB", "ms an image", "largest difference", accuracy):
             table.add_column(title, overflow="fold")
         for one in written:
             table.add_row(

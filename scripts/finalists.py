@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated as A
 
-from typer import Argument, Option, Typer
+from typer import Argument, Exit, Option, Typer
 
 from search_spaces.errors import reported
 
@@ -28,7 +28,7 @@ def main(
         from results.summary import print_summary
         from tuner.study import run_finalists
 
-        print_summary(run_finalists(run, finalists, finalist_seeds, retrain, open_test_again, space))
+        raise Exit(print_summary(run_finalists(run, finalists, finalist_seeds, retrain, open_test_again, space)))
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -70,7 +70,7 @@ def main(
         if repeat:
             repeat_trial(repeat, given)
         else:
-            print_summary(resume_study(resumed(given)) if resume else run_study(StudyConfig(**options)))
+            raise Exit(print_summary(resume_study(resumed(given)) if resume else run_study(StudyConfig(**options))))
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -1,6 +1,9 @@
 """How long a study has been searched."""
 
 import time
+from collections.abc import Sequence
+
+from results.records import TrialRecord
 
 
 class StudyClock:
@@ -17,3 +20,9 @@ class StudyClock:
     def __call__(self) -> float:
         """Seconds by now."""
         return self._before + time.monotonic() - self._began
+
+
+def searched(trials: Sequence[TrialRecord]) -> float:
+    """Seconds of search that they took together, on the study's clock."""
+    ends = [trial.started + trial.seconds for trial in trials]
+    return max([0.0, *ends, *(trial.epochs[-1].ended for trial in trials if trial.epochs)])

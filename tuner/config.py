@@ -165,8 +165,8 @@ class StudyConfig:
             before, now = study.options.get(option), _plain(given[option])
             if before != now:
                 raise UserError(
-                    f"{_flag(option)} {now}: the study was begun with {before}, which cannot change, or its trials "
-                    f"could not be compared. These may: {', '.join(map(_flag, may_change))}. {ANEW}"
+                    f"{_flag(option)} {_said(now)}: the study was begun with {_said(before)}, which cannot be another "
+                    f"here. These can: {', '.join(map(_flag, may_change))}"
                 )
         space = str(study.options.get("space"))
         if space not in SPACES and "space" not in given:
@@ -202,6 +202,13 @@ def _flag(option: str) -> str:
     return f"--{option.replace('_', '-')}"
 
 
+def _said(value: Any) -> str:
+    """As a person gave it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={one}" for name, one in value.items()) or "none"
+    return (",".join(map(str, value)) or "none") if isinstance(value, list) else "none" if value is None else str(value)
+
+
 def _plain(value: Any) -> Any:
     """As JSON has it."""
     return json.loads(json.dumps(value, default=str))
@@ -216,8 +223,9 @@ def parsed(texts: Mapping[str, Any]) -> dict[str, Any]:
     found = {item.name: texts[item.name] for item in dataclasses.fields(StudyConfig) if item.init}
     for option in ("recipes", "warm_start", "backbones"):
         found[option] = None if texts[option] is None else names(texts[option])
-    for option in ("time_budget", "trial_timeout"):
-        found[option] = None if texts[option] is None else seconds(_flag(option), texts[option])
+    budget = texts["time_budget"]
+    found["time_budget"] = None if budget in (None, "none") else seconds("--time-budget", budget)
+    found["trial_timeout"] = seconds("--trial-timeout", texts["trial_timeout"])
     return found | {"fix": settings(texts["fix"] or ())}
 
 

@@ -18,6 +18,7 @@ from ray.tune.search import Searcher
 
 from results.paths import RunPaths, trial_name
 from results.whole_file import REMEDY, Unwritable, remove_unfinished
+from tuner.acknowledgement import Acknowledgement
 from tuner.ending import Ending
 from tuner.interrupt import StopNow
 from tuner.log_keeper import LogKeeper
@@ -66,7 +67,7 @@ def run_trials(
             name=paths.ray.name,
             storage_path=str(paths.root),
             stop=ending,
-            callbacks=[recorder, LogKeeper(_log(paths))],
+            callbacks=[recorder, LogKeeper(_log(paths)), Acknowledgement(recorder.say)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
         ),
@@ -119,7 +120,7 @@ def _fit(tuner: tune.Tuner) -> None:
     def interrupt(*signalled: object) -> None:
         raise StopNow
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before, terminate = signal.signal(signal.SIGINT, interrupt), signal.getsignal(signal.SIGTERM)
     try:
         tuner.fit()
     except KeyboardInterrupt as stop:  # Ray knows no other when a handler raises while it waits
@@ -127,6 +128,8 @@ def _fit(tuner: tune.Tuner) -> None:
     except BaseException:
         signal.signal(signal.SIGINT, before)
         raise
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGINT) is interrupt:
         raise KeyboardInterrupt
     signal.signal(signal.SIGINT, before)

@@ -18,13 +18,12 @@ from results.records import TO_GO_ON, TrialRecord, read_study, read_trials
 from results.wording import counted
 from search_spaces.configuration import Configuration, one_line
 from tuner.attempts import Attempt, AttemptSearcher
-from tuner.clock import StudyClock
+from tuner.clock import StudyClock, searched
 from tuner.config import StudyConfig
 from tuner.ending import Ending
 from tuner.experiment import run_trials
 from tuner.monitor import Monitor
 from tuner.recorder import Recorder
-from tuner.replay import seconds
 from tuner.retries import Retries
 from tuner.test_split import open_test
 from tuner.trainable import TrialSettings
@@ -79,7 +78,7 @@ def train_finalists(config: StudyConfig, data: ImageData, settings: TrialSetting
         finals.root.mkdir(exist_ok=True)
         print(f"Finalists: the best {config.finalists} trained again on {counted(config.finalist_seeds, 'new seed')} "
               f"({counted(len(runs), 'training')} left)", file=terminal, flush=True)  # fmt: skip
-        clock = StudyClock(seconds(read_trials(finals)))
+        clock = StudyClock(searched(read_trials(finals)))
         name = f"{config.paths.name}, finalists"
         with Monitor(name, len(runs), config.max_epochs, terminal, clock) as monitor:
             # Their models are all kept, and none is turned away for a limit that it has met before.
@@ -128,7 +127,7 @@ def retrained(
           file=terminal, flush=True)  # fmt: skip
     paths.root.mkdir(exist_ok=True)
     own = dataclasses.replace(settings, run=paths, kept=run.number + 1, limits=Limits())
-    found = train(config, own, [run], until, _together(data), StudyClock(seconds(before)), lambda record: None,
+    found = train(config, own, [run], until, _together(data), StudyClock(searched(before)), lambda record: None,
                    lambda note: print(note, file=terminal, flush=True))  # fmt: skip
     kept = next((one for one in BestModels(paths.best).ranked() if one.trial == run.number), None)
     if kept is None:

@@ -5,6 +5,7 @@ The child reads a `Request` and writes a `Preparation` or an exception, pickled,
 driver hold. (Not multiprocessing: its way to start a child would run a user's main module again.)
 """
 
+import hashlib
 import os
 import pickle
 import subprocess
@@ -12,11 +13,12 @@ import sys
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter
-from search_spaces.registry import SpaceSpec
+from search_spaces.registry import SPACES, SpaceSpec
 from search_spaces.task import Task
 
 
@@ -48,6 +50,8 @@ class Preparation:
     """The faster one, where the request asks for it."""
     notes: tuple[str, ...] = ()
     """What the user should know of it, a sentence each."""
+    code: str = ""
+    """A digest of the file that the space is written in, where it is a user's own."""
 
 
 class Preparer:
@@ -120,8 +124,19 @@ def prepare(request: Request) -> Preparation:
             "for under some of them only may keep its default. A method declare(hp) that registers all mends that"
         )
     return Preparation(
-        spec, tuple(hyperparameters), keras.config.backend(), fastest() if request.measures else None, tuple(notes)
+        spec,
+        tuple(hyperparameters),
+        keras.config.backend(),
+        fastest() if request.measures else None,
+        tuple(notes),
+        "" if request.space in SPACES else _code(request.space.partition(":")[0]),
     )
+
+
+def _code(module: str) -> str:
+    """Of a module that has been imported."""
+    file = sys.modules[module].__file__
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
 
 
 def _hyperparameters(spec: SpaceSpec) -> tuple[list[Hyperparameter], bool]:

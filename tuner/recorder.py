@@ -53,7 +53,7 @@ class Recorder(tune.Callback):
         self._max_epochs = max_epochs
         self._clock = clock
         self._ending, self._retries = ending, retries
-        self._on_change, self._on_note = on_change, on_note
+        self._on_change, self.say = on_change, on_note
         self._timeout = timeout
         self._notes: set[str] = set()
         self._heard: dict[int, float] = {}
@@ -61,7 +61,7 @@ class Recorder(tune.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune keeps a pickle of its callbacks; whoever watches this one is no part of it."""
-        return self.__dict__ | {"_on_change": _ignore, "_on_note": _ignore}
+        return self.__dict__ | {"_on_change": _ignore, "say": _ignore}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Ray calls this several times a second."""
@@ -88,12 +88,12 @@ class Recorder(tune.Callback):
         self._heard[record.trial] = self._clock()
         if (note := result.get("note")) and note not in self._notes:
             self._notes.add(note)
-            self._on_note(f"Note: {note}")
+            self.say(f"Note: {note}")
         if "unwritable" in result:
             self._ending.unwritable = self._ending.unwritable or result["unwritable"]
         elif result.get("again"):
             self._set(dataclasses.replace(record, reason=result["failure"]))
-            self._on_note(f"Note: trial {record.trial} ran {result['failure']}; it is tried again alone, at the end")
+            self.say(f"Note: trial {record.trial} ran {result['failure']}; it is tried again alone, at the end")
         elif "infeasible" in result:
             self._end(dataclasses.replace(record, **_footprint(result)), TrialState.INFEASIBLE, result["infeasible"])
         elif "failure" in result:
@@ -116,7 +116,7 @@ class Recorder(tune.Callback):
         reason = f"{WORKER_FAILED}: {_last_words(trial)}"
         if self._retries.allows(number):
             self._set(record)
-            self._on_note(f"Note: trial {number}: {reason} It goes on from epoch {len(record.epochs)} in another one")
+            self.say(f"Note: trial {number}: {reason} It goes on from epoch {len(record.epochs)} in another one")
         else:
             self._end(record, TrialState.FAILED, self._retries.reason(number) or reason)
         _forget(trial)

@@ -22,6 +22,8 @@ MAY_CHANGE = (
     "address", "dashboard",
 )  # fmt: skip
 """Options: where it is trained, but not what."""
+ALIKE = 1e-3
+"""Losses that differ by no more do so by how sums are rounded."""
 
 
 def named_trial(text: str, storage: Path) -> tuple[RunPaths, TrialRecord]:
@@ -75,5 +77,6 @@ def compared(before: TrialRecord, now: TrialRecord) -> list[str]:
         lines.append(f"It had failed then: {before.reason}")
     apart = [abs(one.val_loss - other.val_loss) for one, other in zip(before.epochs, now.epochs, strict=False)]
     if apart:
-        lines.append(f"The validation losses are at most {max(apart):.2g} apart")
+        verdict = "the same" if max(apart) <= ALIKE else "not the same, as of other code, libraries or processors"
+        lines.append(f"The validation losses are at most {max(apart):.2g} apart: {verdict}")
     return lines

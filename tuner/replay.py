@@ -53,7 +53,8 @@ def replay(
 def end(proposer: Proposer, trial: TrialRecord, excuses: tuple[str, ...] = EXCUSES) -> None:
     """Tell it how a trial ended; a failure whose reason begins with one of the excuses is not the configuration's."""
     is_own_fault = trial.state is TrialState.FAILED and not (trial.reason or "").startswith(excuses)
-    proposer.end(trial.trial, trial.state is TrialState.DONE, is_own_fault or trial.state is TrialState.INFEASIBLE)
+    is_infeasible = trial.state is TrialState.INFEASIBLE
+    proposer.end(trial.trial, trial.state is TrialState.DONE, is_own_fault, is_infeasible)
 
 
 def attempts(trials: Sequence[TrialRecord]) -> list[Attempt]:
@@ -68,12 +69,6 @@ def attempts(trials: Sequence[TrialRecord]) -> list[Attempt]:
         for trial in trials
         if trial.state in TO_GO_ON
     ]
-
-
-def seconds(trials: Sequence[TrialRecord]) -> float:
-    """Of search that they took together, on the study's clock."""
-    ends = [trial.started + trial.seconds for trial in trials]
-    return max([0.0, *ends, *(trial.epochs[-1].ended for trial in trials if trial.epochs)])
 
 
 def _events(trials: Sequence[TrialRecord]) -> Iterator[tuple[TrialRecord, EpochRecord | TrialState | None]]:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from results.paths import RunPaths
-from results.records import StudyRecord, read_known, read_study, read_trials
+from results.records import StudyRecord, TrialState, read_known, read_study, read_trials
+from results.wording import duration
 from search_spaces.configuration import complete
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter
+from tuner.clock import searched
 from tuner.config import ANEW, StudyConfig
 from tuner.preparation import Preparation
 
@@ -33,7 +35,17 @@ def resumed(given: Mapping[str, Any]) -> StudyConfig:
     paths = _run(given.get("name"), given.get("storage", StudyConfig.storage))
     study = read_study(paths)
     _check_version(paths, study)
-    return StudyConfig.of(study, paths, given, MAY_CHANGE)
+    config = StudyConfig.of(study, paths, given, MAY_CHANGE)
+    before = read_trials(paths)
+    spent, counted = searched(before), sum(trial.state is not TrialState.INFEASIBLE for trial in before)
+    if "time_budget" in given and config.time_budget is not None and config.time_budget <= spent:
+        raise UserError(
+            f"--time-budget {duration(config.time_budget)}: it counts all sessions of the search, which has taken "
+            f"{duration(spent)} already; give more, or none"
+        )
+    if "trials" in given and config.trials < counted:
+        raise UserError(f"--trials {config.trials}: it counts all of the run's trials, and there are {counted} already")
+    return config
 
 
 def taken_up(config: StudyConfig, preparation: Preparation, space: Sequence[Hyperparameter]) -> StudyRecord:
@@ -60,6 +72,16 @@ def taken_up(config: StudyConfig, preparation: Preparation, space: Sequence[Hype
     return dataclasses.replace(study, options=options, resumed=(*study.resumed, now))
 
 
+def changed_code(study: StudyRecord, preparation: Preparation) -> str | None:
+    """What to say if the file of the user's space is another one than before."""
+    if study.code == preparation.code:
+        return None
+    return (
+        f"Note: the file of --space {preparation.spec.name} is another one than before: if that changes models or "
+        "their training, trials from before and after are not alike"
+    )
+
+
 def digest(space: Sequence[Hyperparameter]) -> str:
     """A few letters that tell one declared space from another."""
     return hashlib.sha256(repr(tuple(space)).encode()).hexdigest()[:16]
@@ -69,8 +91,7 @@ def _run(name: str | None, storage: Path) -> RunPaths:
     if name is None:
         runs = sorted(file.parent.name for file in storage.expanduser().glob("*/study.json"))
         raise UserError(f"--resume: --name says which run; {storage} has {', '.join(runs) or 'none'}")
-    paths = RunPaths.of(storage, name)
-    return RunPaths.existing(paths.root)
+    return RunPaths.existing(RunPaths.of(storage, name).root)
 
 
 def _check_configurations(paths: RunPaths, space: Sequence[Hyperparameter], study: StudyRecord) -> None:

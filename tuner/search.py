@@ -27,7 +27,7 @@ from results.whole_file import remove_unfinished
 from results.wording import counted, duration
 from search_spaces.configuration import Configuration, fixed
 from search_spaces.hyperparameter import Hyperparameter
-from tuner.clock import StudyClock
+from tuner.clock import StudyClock, searched
 from tuner.config import StudyConfig
 from tuner.ending import Ending
 from tuner.experiment import run_trials
@@ -39,8 +39,8 @@ from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
 from tuner.proposal.suggestion import Suggestions
 from tuner.recorder import Recorder
-from tuner.replay import attempts, replay, seconds
-from tuner.resumption import digest, taken_up
+from tuner.replay import attempts, replay
+from tuner.resumption import changed_code, digest, taken_up
 from tuner.retries import Retries
 from tuner.scheduler import create_scheduler, rungs
 from tuner.searcher import StudySearcher
@@ -69,8 +69,10 @@ def search(
         study = taken_up(config, preparation, space)
         known: Sequence[TrialRecord] = read_known(paths)
         settings = trial_settings(config, preparation, space, data, terminal)
+        if note := changed_code(study, preparation):
+            print(note, file=terminal, flush=True)
         where = dataclasses.replace(study.data, source=data.source)
-        study = dataclasses.replace(study, machine=_machine(settings), data=where)
+        study = dataclasses.replace(study, machine=_machine(settings), data=where, code=preparation.code)
     else:
         first = first_configurations(config, space, terminal)
         known = warm_start(config, space, data.record(), terminal)
@@ -97,7 +99,7 @@ def _run(
     """From where the records are until all trials have ended, or the time is up."""
     paths, scheduler, concurrency = config.paths, create_scheduler(config), settings.resources.concurrency
     before = read_trials(paths)
-    clock = StudyClock(seconds(before))
+    clock = StudyClock(searched(before))
     ending = Ending(clock, config.time_budget)
     deadline = Deadline(space, rungs(config)[0], config.time_budget, concurrency, clock)
     trials = replay(before, config.max_epochs, proposer, deadline, scheduler)
@@ -112,9 +114,9 @@ def _run(
         has_good=any(trial.state in (TrialState.DONE, TrialState.STOPPED) for trial in trials),
     )  # fmt: skip
     if study.resumed:
-        ended = counted(len(trials) - len(begun), "trial")
-        print(f"Resumed after {duration(clock())} of search: {ended} ended before, {len(begun)} go on where they were, "
-              f"{max(left, 0)} are new", file=terminal, flush=True)  # fmt: skip
+        over = counted(len(trials) - len(begun), "trial")
+        print(f"Resumed after {duration(clock())} of search: {over} over, {len(begun)} to go on, {max(left, 0)} new",
+              file=terminal, flush=True)  # fmt: skip
     with Monitor(paths.name, config.trials, config.max_epochs, terminal, clock, config.time_budget, trials) as monitor:
         recorder = Recorder(
             paths, config.max_epochs, clock, ending, retries, monitor.changed, monitor.say, trials, config.trial_timeout
@@ -166,6 +168,7 @@ def _record(
         rungs=rungs(config)[:-1],
         precision=settings.precision,
         space=digest(space),
+        code=preparation.code,
         first=tuple(first),
     )
 

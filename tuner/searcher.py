@@ -133,7 +133,7 @@ class StudySearcher(AttemptSearcher):
         is_done = bool(result.get("ended")) or max(attempt.accuracies, default=0) >= self._max_epochs
         self._tell(attempt, failure or infeasible, is_done)
         # A worker dies of many things; what the trial itself reported is its configuration's fault.
-        self._proposer.end(attempt.number, is_done, has_failed=bool(failure or infeasible) and not is_lost)
+        self._proposer.end(attempt.number, is_done, bool(failure) and not is_lost, infeasible is not None)
         if infeasible is None:
             self._count_failure(failure)
 

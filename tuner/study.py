@@ -29,6 +29,7 @@ from tuner.earlier_runs import earlier_runs
 from tuner.interrupt import StopNow
 from tuner.preparation import Preparation, Preparer, Request, load_weights
 from tuner.repetition import MAY_CHANGE, named_trial
+from tuner.resumption import changed_code
 from tuner.trial.datasets import ImageData, load
 from tuner.trial.feature_store import check_folder
 
@@ -108,13 +109,18 @@ def repeat_trial(text: str, given: Mapping[str, Any]) -> None:
     Raises:
         UserError: there is no such trial, its images are gone, or as `StudyConfig.of`.
     """
+    if "name" in given:
+        raise UserError(f"--name {given['name']}: --repeat {text} names its run itself; leave --name out")
     paths, trial = named_trial(text, given.get("storage", StudyConfig.storage))
-    config = StudyConfig.of(read_study(paths), paths, {"dashboard": False} | dict(given), MAY_CHANGE)
+    study = read_study(paths)
+    config = StudyConfig.of(study, paths, {"dashboard": False} | dict(given), MAY_CHANGE)
     with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
         data = _load_same(config)
         with _ready(config, data, terminal) as preparation:
             from tuner.repetition import repeat
 
+            if note := changed_code(study, preparation):
+                print(note, file=terminal, flush=True)
             repeat(config, trial, data, _settings(config, preparation, data, terminal), terminal)
 
 
@@ -196,7 +202,7 @@ def _write_report(paths: RunPaths) -> None:
 
 @contextmanager
 def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
-    """At Ctrl+C keep what is there, if there is anything, and say how to go on."""
+    """At Ctrl+C show what is there, if there is anything, and say how to go on."""
     paths = config.paths
     is_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
     before = signal.getsignal(signal.SIGINT)
@@ -205,13 +211,16 @@ def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         if not any(paths.trials.glob("*/trial.json")):
             raise
+        if not isinstance(interrupt, StopNow):
+            from results.summary import print_summary
+
+            print_summary(paths, terminal)
         storage = shlex.quote(str(from_here(paths.root.parent)))
         where = "" if storage == str(StudyConfig.storage) else f" --storage {storage}"
         space = "" if config.space in SPACES else f" --space {shlex.quote(config.space)}"
-        print(f"Interrupted; what was found is kept. Go on with: python scripts/search.py --resume --name {paths.name}"
-              f"{where}{space}", file=terminal, flush=True)  # fmt: skip
-        if isinstance(interrupt, StopNow):
-            raise
+        print("\nInterrupted; what was found is kept. Go on with: python scripts/search.py --resume --name "
+              f"{paths.name}{where}{space}", file=terminal, flush=True)  # fmt: skip
+        raise
     finally:
         if is_main:
             signal.signal(signal.SIGINT, before)
@@ -291,7 +300,7 @@ def _alone(paths: RunPaths) -> Iterator[None]:
 
 def _load_same(config: StudyConfig) -> ImageData:
     """The images of a run that is there."""
-    study, data = read_study(config.paths), _load(config)
+    study, data = read_study(config.paths), load(config.data, config.image_size, config.seed, config.strict)
     if data.fingerprint() != study.data.fingerprint:
         raise UserError(
             f"--data {config.data}: the images there are not those of run {config.paths.name}, which began with "

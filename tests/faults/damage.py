@@ -39,7 +39,7 @@ from results.records import (
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Choices, Hyperparameter, Range
 from tests.results.written_run import a_trial, decide, write_run
-from tuner.clock import StudyClock
+from tuner.clock import StudyClock, searched
 from tuner.config import StudyConfig, read_configurations
 from tuner.trial.errors import TrialFailure
 
@@ -115,14 +115,14 @@ def resume(config: StudyConfig, study: StudyRecord, space: Sequence[Hyperparamet
     from tuner.proposal.deadline import Deadline
     from tuner.proposal.proposer import Proposer
     from tuner.proposal.suggestion import Suggestions
-    from tuner.replay import attempts, replay, seconds
+    from tuner.replay import attempts, replay
     from tuner.scheduler import create_scheduler, rungs
     from tuner.warm_start import tell
 
     before = read_trials(config.paths)
     proposer = Proposer(space, rungs(config), config.seed, config.limits().given())
     tell(proposer, read_known(config.paths))
-    deadline = Deadline(space, rungs(config)[0], config.time_budget, 2, StudyClock(seconds(before)))
+    deadline = Deadline(space, rungs(config)[0], config.time_budget, 2, StudyClock(searched(before)))
     trials = replay(before, config.max_epochs, proposer, deadline, create_scheduler(config))
     began = datetime.datetime.fromisoformat(study.started)
     restore(optuna.create_study(direction="maximize"), Suggestions(space), trials, began)

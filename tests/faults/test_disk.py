@@ -46,7 +46,7 @@ def test_a_full_disk_ends_a_search_in_words(disk: Path, leave: int) -> None:
     running = search.start("--feature-store-gb", 0)
     search.wait_for_epochs(running, 2)
     ballast = fill(disk, leave)
-    printed, _ = running.communicate(timeout=120)
+    printed, _ = running.communicate(timeout=300)
     assert running.returncode == 2, printed
     assert "Traceback" not in printed
     assert "No space left on device. What was written before is whole. Make that place writable" in printed
@@ -77,7 +77,7 @@ def test_storage_that_vanishes_ends_a_search_in_words(tmp_path: Path) -> None:
     search.wait_for_epochs(running, 2)
     away = tmp_path / "away"
     search.paths.root.rename(away)
-    printed, _ = running.communicate(timeout=120)
+    printed, _ = running.communicate(timeout=300)
     assert running.returncode == 2, printed
     assert "Traceback" not in printed
     assert "No such file or directory. What was written before is whole" in printed

@@ -12,14 +12,14 @@ import pytest
 
 from results.records import EpochRecord, TrialRecord, TrialState
 from search_spaces.declaration import read
-from tuner.clock import StudyClock
+from tuner.clock import StudyClock, searched
 from tuner.config import StudyConfig
 from tuner.ending import Ending
 from tuner.journal import NEVER_BEGAN, create_study, restore
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
 from tuner.proposal.suggestion import Suggestions
-from tuner.replay import attempts, replay, seconds
+from tuner.replay import attempts, replay
 from tuner.retries import Retries
 from tuner.scheduler import create_scheduler, rungs
 from tuner.searcher import StudySearcher
@@ -53,7 +53,7 @@ class Study:
             self.study, space(), self.proposer, deadline, [], CONFIG.max_epochs, 1, left, Retries(0),
             Ending(StudyClock()), attempts(now),
         )  # fmt: skip
-        self.time = seconds(now)
+        self.time = searched(now)
 
     def run(self, events: int) -> int:
         """So many reports or beginnings, or up to the end: how many there were."""

@@ -10,10 +10,12 @@ from results.paths import RunPaths
 from results.records import read_study, write
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter, Range
-from tests.results.written_run import write_run
+from search_spaces.registry import SpaceSpec
+from search_spaces.task import Task
+from tests.results.written_run import a_trial, write_run
 from tuner.config import StudyConfig
 from tuner.preparation import Preparation
-from tuner.resumption import digest, resumed, taken_up
+from tuner.resumption import changed_code, digest, resumed, taken_up
 
 SPACE = (Hyperparameter("units", Range(1, 9, 1, whole=True), 3),)
 
@@ -48,16 +50,56 @@ def test_what_is_given_as_it_was_is_no_change(run: RunPaths) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("seed", 8, "--seed 8: the study was begun with 7, which cannot change"),
+        ("seed", 8, "--seed 8: the study was begun with 7, which cannot be another here"),
         ("space", "finetune", "--space finetune: the study was begun with custom_cnn"),
-        ("max_epochs", 5, r"--max-epochs 5: .* These may: --trials, --time-budget"),
-        ("fix", {"blocks": 3}, r"--fix {'blocks': 3}: the study was begun with {'blocks': 2}"),
+        ("max_epochs", 5, r"--max-epochs 5: .* These can: --trials, --time-budget"),
+        ("fix", {"blocks": 3}, r"--fix blocks=3: the study was begun with blocks=2,"),
+        ("recipes", ("vgg",), r"--recipes vgg: the study was begun with none,"),
         ("precision", "float32", "--precision float32: the study was begun with auto"),
     ],
 )
 def test_what_is_searched_cannot_change(run: RunPaths, option: str, value: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         resumed(given(run, **{option: value}))
+
+
+def test_what_was_searched_already_is_told(run: RunPaths) -> None:
+    run.trial(0).mkdir(parents=True)
+    write(run.trial_record(0), a_trial(0, [0.5] * 4))
+    run.trial(1).mkdir()
+    write(run.trial_record(1), a_trial(1, [0.5] * 4))
+    with pytest.raises(UserError, match=r"--time-budget 10s: it counts all sessions .*which has taken 15s already"):
+        resumed(given(run, time_budget=10.0))
+    with pytest.raises(UserError, match=r"--trials 1: it counts all of the run's trials, and there are 2 already"):
+        resumed(given(run, trials=1))
+    assert resumed(given(run, trials=2, time_budget=None)).time_budget is None
+
+
+def test_a_space_that_is_code_has_to_be_named_again(run: RunPaths) -> None:
+    study = read_study(run)
+    write(run.study, dataclasses.replace(study, options={**study.options, "space": "theirs:build"}))
+    with pytest.raises(UserError, match=r"its space is code, theirs:build, which would run now.*--space theirs:build"):
+        resumed(given(run))
+    assert resumed(given(run, space="theirs:build")).space == "theirs:build"
+    with pytest.raises(UserError, match="--space mine:build: the study was begun with theirs:build"):
+        resumed(given(run, space="mine:build"))
+
+
+def test_options_that_are_no_options_are_damage(run: RunPaths) -> None:
+    study = read_study(run)
+    write(run.study, dataclasses.replace(study, options={**study.options, "trials": "many"}))
+    with pytest.raises(UserError, match=r"study\.json cannot be understood: trials: .* It is damaged"):
+        resumed(given(run))
+
+
+def test_other_code_is_told_of(run: RunPaths) -> None:
+    preparation = Preparation.__new__(Preparation)
+    object.__setattr__(preparation, "code", "other")
+    object.__setattr__(preparation, "spec", SpaceSpec("mine:build", Task(8, 10, 100, 9), {}, "."))
+    note = changed_code(dataclasses.replace(read_study(run), code="this"), preparation)
+    assert note is not None
+    assert "the file of --space mine:build is another one than before" in note
+    assert changed_code(dataclasses.replace(read_study(run), code="other"), preparation) is None
 
 
 def test_a_run_of_another_version_is_refused(run: RunPaths) -> None:

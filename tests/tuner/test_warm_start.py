@@ -42,8 +42,8 @@ class Told(Proposer):
         super().report(trial, epoch, accuracy)
         self.told.append((trial, epoch, accuracy))
 
-    def end(self, trial: int, is_done: bool = False, has_failed: bool = False) -> None:
-        super().end(trial, is_done, has_failed)
+    def end(self, trial: int, is_done: bool = False, has_failed: bool = False, is_infeasible: bool = False) -> None:
+        super().end(trial, is_done, has_failed, is_infeasible)
         self.told.append((trial, "done" if is_done else "failed" if has_failed else "stopped"))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from search_spaces.configuration import Configuration
 from search_spaces.hyperparameter import Hyperparameter
 from tuner.proposal.enumeration import every_configuration
-from tuner.proposal.failures import FAILED
+from tuner.proposal.failures import FAILED, Survival
 from tuner.proposal.feasibility import Feasibility
 from tuner.proposal.neighbours import at_random, neighbour
 from tuner.proposal.rung_chain import ENOUGH, RungChain
@@ -56,6 +56,7 @@ class Proposer:
         self._space = space
         self._seed = seed
         self._feasibility = Feasibility(space, limits or {})
+        self._survival = Survival(space)
         self._suggestions = Suggestions(space)
         self._views = {rung: RungView(self._suggestions) for rung in sorted(rungs)}
         self._chain = RungChain(space, rungs)
@@ -63,6 +64,7 @@ class Proposer:
         """Of each trial that runs, its best accuracy so far."""
         self._open: dict[int, list[int]] = {}
         """Of each trial that runs, the rungs that it has not reached."""
+        self._running: dict[int, Configuration] = {}
         self._known: set[tuple[tuple[str, object], ...]] = set()
         self._every = every_configuration(space)
 
@@ -75,6 +77,7 @@ class Proposer:
         self._known.add(_key(configuration))
         self._best[trial] = FAILED
         self._open[trial] = list(self._views)
+        self._running[trial] = configuration
         running = self._suggestions.trial(configuration)
         for view in self._views.values():
             view.begin(trial, running)
@@ -90,10 +93,14 @@ class Proposer:
         """Its model was built, and has so much of what is limited."""
         self._feasibility.observe(configuration, measured)
 
-    def end(self, trial: int, is_done: bool = False, has_failed: bool = False) -> None:
+    def end(self, trial: int, is_done: bool = False, has_failed: bool = False, is_infeasible: bool = False) -> None:
         """It is over. One that is done (it ended by itself) would not score better later; one that failed, at all."""
+        score = self._best[trial] if is_done else FAILED if has_failed or is_infeasible else None
         for rung in list(self._open[trial]):
-            self._close(trial, rung, self._best[trial] if is_done else FAILED if has_failed else None)
+            self._close(trial, rung, score)
+        configuration = self._running.pop(trial)
+        if not is_infeasible:  # there is a better guess at those
+            self._survival.count(configuration, has_failed)
         del self._open[trial], self._best[trial]
         self._chain.end(trial)
 
@@ -122,31 +129,42 @@ class Proposer:
             return view.propose(rng.getrandbits(32))
         best = view.best(ELITE)
         if mind == "near":
-            return neighbour(self._space, rng.choice(best), rng)
+            return self._likely(lambda: neighbour(self._space, rng.choice(best), rng), rng)
         return self._promising(best, rng, is_welcome)
 
     def _drawn(self, rng: random.Random) -> Configuration:
-        """At random, within the study's limits as far as that can be guessed."""
+        return self._likely(lambda: at_random(self._space, rng), rng)
+
+    def _likely(self, draw: Callable[[], Configuration], rng: random.Random) -> Configuration:
+        """One of many draws that is within the study's limits and not where trials fail, as far as that can be guessed.
+
+        The first one that is, or the nearest to the limits that survives best.
+        """
         found: Configuration = {}
-        least = math.inf
+        least = math.inf, 0.0
         for _ in range(DRAWS):
-            drawn = at_random(self._space, rng)
-            excess = self._feasibility.excess(drawn)
-            if excess < least:
-                found, least = drawn, excess
-            if not excess:
-                break
+            drawn = draw()
+            excess, survival = self._feasibility.excess(drawn), self._survival.rate(drawn)
+            if (excess, -survival) < least:
+                found, least = drawn, (excess, -survival)
+            if not excess and (survival == 1 or rng.random() < survival):
+                return drawn
         return found
 
     def _promising(
         self, best: Sequence[Configuration], rng: random.Random, is_welcome: Callable[[Configuration], bool]
     ) -> Configuration:
-        """Uphill from the best, by what the chain expects."""
+        """Uphill from the best, by what the chain expects.
+
+        An improvement that may not survive counts as much less (Gelbart, Snoek and Adams, 2014, "Bayesian Optimization
+        with Unknown Constraints": expected improvement times the probability of success).
+        """
         found, gain = best[0], -math.inf
         for _ in range(HOPS):
             candidates = [neighbour(self._space, rng.choice(best), rng) for _ in range(CANDIDATES)]
             candidates = [one for one in candidates if not self.knows(one)]
             gains = self._chain.gains(candidates) if candidates else np.empty(0)
+            gains += np.log([self._survival.rate(one) for one in candidates])
             # In this order, because to ask whether one is welcome takes as long as to guess its gain.
             falling = np.argsort(-gains, kind="stable")
             highest = next((place for place in falling if gains[place] > gain and is_welcome(candidates[place])), None)

@@ -36,7 +36,7 @@ def test_draws_soon_stay_within_a_limit_that_one_in_fifteen_meets(seed: int) -> 
         within.append(found <= LIMIT)
         proposer.begin(number, configuration)
         proposer.measure(configuration, {"parameters": found})
-        proposer.end(number, has_failed=found > LIMIT)
+        proposer.end(number, is_infeasible=found > LIMIT)
     assert sum(within[30:]) > 20
 
 

@@ -150,3 +150,36 @@ def test_what_is_not_welcome_costs_no_turns() -> None:
     proposals = [proposer.propose(number, quick) for number in range(60, 80)]
     assert all(one is not None and float(one["x"]) < 0.3 for one in proposals)
     assert len(asked) / 20 < 8 * 32
+
+
+def test_what_always_fails_is_tried_ever_more_seldom() -> None:
+    """From the start, and not only when ten trials have scores; and never not at all."""
+    space = (
+        Hyperparameter("kind", Choices(("good", "raises", "diverges")), "good"),
+        Hyperparameter("rate", Range(1e-4, 1e-1, scale="log"), 1e-3),
+        Hyperparameter("units", Range(8, 512, 8, whole=True), 32),
+        Hyperparameter("dropout", Range(0.0, 0.5), 0.1),
+    )
+    failures = []
+    for seed in range(6):
+        proposer, rng = Proposer(space, RUNGS, seed), random.Random(seed)
+        failed = []
+        for number in range(45):
+            configuration = proposer.propose(number)
+            assert configuration is not None
+            proposer.begin(number, configuration)
+            failed.append(configuration["kind"] != "good")
+            for epoch in RUNGS if not failed[-1] else ():
+                proposer.report(number, epoch, 0.9 - float(configuration["dropout"]) + rng.gauss(0, 0.01))
+            proposer.end(number, is_done=not failed[-1], has_failed=failed[-1])
+        failures.append((sum(failed[:20]), sum(failed[20:])))
+    assert statistics.mean(first for first, _ in failures) < 12  # two thirds would be 13
+    assert statistics.mean(last for _, last in failures) < 6  # of 25
+    assert any(last for _, last in failures)
+
+
+def test_without_failures_nothing_is_drawn_otherwise() -> None:
+    """What survives draws as if nobody had counted."""
+    counted, blind = Proposer(SPACE, RUNGS, seed=4), Proposer(SPACE, RUNGS, seed=4)
+    blind._survival.count = lambda configuration, has_failed: None  # type: ignore[method-assign]
+    assert study(counted, 25) == study(blind, 25)
