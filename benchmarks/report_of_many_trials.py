@@ -35,7 +35,7 @@ def write_study(paths: RunPaths, trials: int) -> None:
     write(
         paths.study,
         StudyRecord(paths.name, "2026-01-02T03:04:05+00:00", "python scripts/search.py", {"trials": trials}, data,
-                    {"python": "3.11"}, {"trial": {"cpus": 1.0, "gpus": 0.25}}, names,
+                    {"python": "3.11"}, {"trial": {"cpus": 1.0, "gpus": 0.25}}, "float32", names,
                     rungs=RUNGS),
     )  # fmt: skip
 

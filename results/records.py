@@ -139,12 +139,12 @@ class StudyRecord:
     data: DataRecord
     versions: Mapping[str, str]
     machine: Mapping[str, Any]
+    precision: Annotated[str, Field(pattern="^(float32|bfloat16)$")]
+    """Of all its trainings: measured anew it might be another, and the same trial would end otherwise."""
     hyperparameters: tuple[str, ...] = field(default=())
     """Names, in the order in which the space declares them."""
     rungs: tuple[int, ...] = ()
     """Epochs after which the scheduler may stop a trial."""
-    precision: str = ""
-    """That of all its trainings: measured anew it might be another, and the same trial would end otherwise."""
     space: str = ""
     """A digest of all that the space declares."""
     code: str = ""
@@ -251,7 +251,8 @@ def _read_trial(file: Path) -> TrialRecord:
 
 def _wrong(trial: TrialRecord) -> str | None:
     """What a record tells that cannot have been."""
-    if [epoch.epoch for epoch in trial.epochs] != list(range(1, len(trial.epochs) + 1)):
+    numbers = [epoch.epoch for epoch in trial.epochs]
+    if numbers != sorted(set(numbers)) or min(numbers, default=1) < 1:
         return "its epochs do not follow on one another"
     times = [trial.started, *(epoch.ended for epoch in trial.epochs)]
     return None if times == sorted(times) else "an epoch ended before it began"

@@ -59,6 +59,8 @@ class Range:
             return None
         low, step = self.low, self.step
         nearest = value if step is None else round(low + round((value - low) / step) * step, 10)
+        if step is not None and nearest > self.high and math.isclose(nearest, self.high, rel_tol=1e-9, abs_tol=1e-9):
+            nearest = self.high  # which rounding may have gone beyond
         if not low <= nearest <= self.high or not math.isclose(value, nearest, rel_tol=1e-9, abs_tol=1e-9):
             return None
         if self.whole:

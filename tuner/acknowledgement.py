@@ -3,11 +3,12 @@
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
+
+from tuner.interrupt import pressed
 
 HEARD = "Ctrl+C: the trials end where they are; once more ends at once, without a report"
 
@@ -15,8 +16,7 @@ HEARD = "Ctrl+C: the trials end where they are; once more ends at once, without 
 class Acknowledgement(tune.Callback):
     """Says at the first Ctrl+C that it was heard: until the last worker has ended, seconds pass.
 
-    Ray handles that signal itself while its loop runs, so this comes before what Ray does. A SIGTERM, by which systems
-    and schedulers end programs, is the same as Ctrl+C.
+    Ray handles that signal itself while its loop runs; this does so around it.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -32,12 +32,14 @@ class Acknowledgement(tune.Callback):
         if say is None or threading.current_thread() is not threading.main_thread():
             return
         rays = signal.getsignal(signal.SIGINT)
+        if not callable(rays) or not getattr(rays, "__module__", "").startswith("ray."):
+            return  # it was pressed before, and Ray has put back what was there
 
         def heard(number: int, frame: Any) -> None:
-            with suppress(RuntimeError):  # in the middle of printing something else
-                say(HEARD)
-            if callable(rays):
-                rays(number, frame)
+            rays(number, frame)
+            if not pressed.is_set():  # and not because Ray has died
+                # What prints may be in the middle of printing, or its reader gone: not here.
+                threading.Thread(target=say, args=(HEARD,), daemon=True).start()
+            pressed.set()
 
         signal.signal(signal.SIGINT, heard)
-        signal.signal(signal.SIGTERM, lambda *signalled: signal.raise_signal(signal.SIGINT))

@@ -20,7 +20,7 @@ from results.paths import RunPaths, trial_name
 from results.whole_file import REMEDY, Unwritable, remove_unfinished
 from tuner.acknowledgement import Acknowledgement
 from tuner.ending import Ending
-from tuner.interrupt import StopNow
+from tuner.interrupt import StopNow, pressed
 from tuner.log_keeper import LogKeeper
 from tuner.recorder import Recorder
 from tuner.trainable import TrialSettings, WarmTrial
@@ -118,9 +118,10 @@ def _fit(tuner: tune.Tuner) -> None:
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "0"
 
     def interrupt(*signalled: object) -> None:
+        pressed.set()
         raise StopNow
 
-    before, terminate = signal.signal(signal.SIGINT, interrupt), signal.getsignal(signal.SIGTERM)
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         tuner.fit()
     except KeyboardInterrupt as stop:  # Ray knows no other when a handler raises while it waits
@@ -128,8 +129,6 @@ def _fit(tuner: tune.Tuner) -> None:
     except BaseException:
         signal.signal(signal.SIGINT, before)
         raise
-    finally:
-        signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGINT) is interrupt:
         raise KeyboardInterrupt
     signal.signal(signal.SIGINT, before)

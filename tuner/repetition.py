@@ -54,7 +54,8 @@ def repeat(
     paths = RunPaths(config.paths.root / "repeated" / config.paths.trial(trial.trial).name)
     shutil.rmtree(paths.root, ignore_errors=True)
     paths.root.mkdir(parents=True, exist_ok=True)
-    until = len(trial.epochs) or config.max_epochs
+    further = 1 if trial.state is TrialState.FAILED else 0  # the one that it failed in
+    until = min(len(trial.epochs) + further, config.max_epochs) or config.max_epochs
     print(f"Trial {trial.trial} of {config.paths.name} once more: seed {config.seed}, {counted(until, 'epoch')}",
           file=terminal, flush=True)  # fmt: skip
     run = Run(trial.trial, trial.configuration, config.seed, until)
@@ -78,5 +79,7 @@ def compared(before: TrialRecord, now: TrialRecord) -> list[str]:
     apart = [abs(one.val_loss - other.val_loss) for one, other in zip(before.epochs, now.epochs, strict=False)]
     if apart:
         verdict = "the same" if max(apart) <= ALIKE else "not the same, as of other code, libraries or processors"
+        if len(before.epochs) != len(now.epochs):
+            verdict += f", as far as both have got ({counted(len(apart), 'epoch')})"
         lines.append(f"The validation losses are at most {max(apart):.2g} apart: {verdict}")
     return lines

@@ -78,6 +78,7 @@ def search(
         known = warm_start(config, space, data.record(), terminal)
         settings = trial_settings(config, preparation, space, data, terminal)
         study = _record(config, data, preparation, settings, space, first)
+        paths.known.unlink(missing_ok=True)  # of a search that was ended before it began
         if known:
             write(paths.known, KnownTrials(tuple(known)))
     write(paths.study, study)

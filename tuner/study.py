@@ -26,7 +26,7 @@ from search_spaces.task import Task
 from tuner.chatter import redirected
 from tuner.config import StudyConfig, read_configurations
 from tuner.earlier_runs import earlier_runs
-from tuner.interrupt import StopNow
+from tuner.interrupt import StopNow, pressed
 from tuner.preparation import Preparation, Preparer, Request, load_weights
 from tuner.repetition import MAY_CHANGE, named_trial
 from tuner.resumption import changed_code
@@ -99,6 +99,8 @@ def _settings(config: StudyConfig, preparation: Preparation, data: ImageData, te
     """How the trials of a run that is there are trained."""
     from tuner.settings import trial_settings
 
+    if note := changed_code(read_study(config.paths), preparation):
+        print(note, file=terminal, flush=True)
     space = fixed(preparation.hyperparameters, config.fix)
     return trial_settings(config, preparation, space, data, terminal)
 
@@ -112,15 +114,12 @@ def repeat_trial(text: str, given: Mapping[str, Any]) -> None:
     if "name" in given:
         raise UserError(f"--name {given['name']}: --repeat {text} names its run itself; leave --name out")
     paths, trial = named_trial(text, given.get("storage", StudyConfig.storage))
-    study = read_study(paths)
-    config = StudyConfig.of(study, paths, {"dashboard": False} | dict(given), MAY_CHANGE)
+    config = StudyConfig.of(read_study(paths), paths, {"dashboard": False} | dict(given), MAY_CHANGE)
     with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
         data = _load_same(config)
         with _ready(config, data, terminal) as preparation:
             from tuner.repetition import repeat
 
-            if note := changed_code(study, preparation):
-                print(note, file=terminal, flush=True)
             repeat(config, trial, data, _settings(config, preparation, data, terminal), terminal)
 
 
@@ -205,7 +204,8 @@ def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     """At Ctrl+C show what is there, if there is anything, and say how to go on."""
     paths = config.paths
     is_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    pressed.clear()
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -214,7 +214,8 @@ def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
         if not isinstance(interrupt, StopNow):
             from results.summary import print_summary
 
-            print_summary(paths, terminal)
+            with suppress(OSError, UserError, SystemExit):  # of a damaged record, or nobody who reads
+                print_summary(paths, terminal)
         storage = shlex.quote(str(from_here(paths.root.parent)))
         where = "" if storage == str(StudyConfig.storage) else f" --storage {storage}"
         space = "" if config.space in SPACES else f" --space {shlex.quote(config.space)}"
@@ -222,8 +223,8 @@ def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
               f"{paths.name}{where}{space}", file=terminal, flush=True)  # fmt: skip
         raise
     finally:
-        if is_main:
-            signal.signal(signal.SIGINT, before)
+        for number, handler in before.items() if is_main else ():
+            signal.signal(number, handler)
 
 
 def _check_early(config: StudyConfig) -> None:
@@ -283,8 +284,10 @@ def _alone(paths: RunPaths) -> Iterator[None]:
     """Hold the run for this program; a lock that ends with it, however that ends.
 
     Raises:
-        UserError: another one has it.
+        UserError: another one has it, or its log is a link, which may lead anywhere.
     """
+    if paths.log.is_symlink():
+        raise UserError(f"{paths.log} is a link, and not the log of a search: take it away")
     lock = FileLock(paths.lock, blocking=False)
     try:
         lock.acquire()

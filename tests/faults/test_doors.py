@@ -7,16 +7,19 @@ import struct
 import subprocess
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from results.best_models import BestModels
 from results.paths import RunPaths
-from results.records import read_test
+from results.records import read_study, read_test, write
 from search_spaces.errors import Unavailable, UserError
 from tests.faults.broken_search import BrokenSearch, descendants, kill
 from tests.results.written_run import a_trial, decide, write_run
+from tuner.config import StudyConfig
+from tuner.study import repeat_trial
 from tuner.trial.datasets import load
 
 
@@ -109,3 +112,15 @@ def test_what_is_written_lies_in_the_run_and_in_rays_folder(tmp_path: Path) -> N
         "trials",
     }  # fmt: skip
     subprocess.run(["grep", "-q", "epoch", search.paths.trial_record(0)], check=True)
+
+
+def test_a_log_that_leads_elsewhere_is_not_written_to(tmp_path: Path) -> None:
+    paths = write_run(tmp_path / "runs" / "one", [a_trial(0, [0.5])])
+    options = StudyConfig(space="custom_cnn", data="digits").options()
+    write(paths.study, replace(read_study(paths), options=options))
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    paths.log.symlink_to(precious)
+    with pytest.raises(UserError, match=r"search\.log is a link, and not the log of a search"):
+        repeat_trial("one:0", {"storage": tmp_path / "runs"})
+    assert precious.read_text() == "mine"

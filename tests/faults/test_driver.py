@@ -92,14 +92,19 @@ def repeated(search: BrokenSearch, trial: int) -> str:
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(sent: signal.Signals, tmp_path: Path) -> None:
-    """And so does what systems and schedulers end programs by."""
+    """And so does a SIGTERM to all processes, by which `timeout`, systemd and Slurm end programs."""
     search = BrokenSearch(tmp_path, *SPACE, "--trials", 4, "--concurrency", 2, epoch_seconds=1)
     running = search.start()
     search.wait_for_epochs(running, 3)
-    running.send_signal(sent)
+    if sent is signal.SIGTERM:
+        os.killpg(running.pid, sent)
+    else:
+        running.send_signal(sent)
     printed, _ = running.communicate(timeout=200)
     assert running.returncode == 130
-    assert "Ctrl+C: the trials end where they are; once more ends at once, without a report\n" in printed
+    heard = "Ctrl+C: the trials end where they are; once more ends at once, without a report\n"
+    assert (heard in printed) == (sent is signal.SIGINT)
+    assert "was killed, or died" not in printed
     hint = "Interrupted; what was found is kept. Go on with: python scripts/search.py --resume --name one"
     assert f"{hint} --space counted:Counted\n" in printed
     assert search.paths.report.is_file()
@@ -207,7 +212,8 @@ def test_a_search_ends_in_words_when_ray_itself_is_killed(process: str, tmp_path
     (found,) = [pid for pid in descendants(running.pid) if command_of(pid).split(" ")[0].endswith(f"/{process}")]
     os.kill(found, signal.SIGKILL)
     printed, _ = running.communicate(timeout=300)
-    assert running.returncode in (1, 2), printed
+    # Without the latter Ray may not come to what is to be raised, and ends the process itself.
+    assert running.returncode == 2 or process == "gcs_server", printed
     assert f"Ray's {process} was killed, or died, so the search ends; what was found is kept for --resume\n" in printed
     assert "Traceback" not in printed
     search.finish()

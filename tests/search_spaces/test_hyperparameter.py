@@ -1,5 +1,7 @@
 """Where values lie on the scale of their range."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,8 @@ RANGES = [
     Range(1e-5, 1e-1, None, "reverse_log"),
     Range(0.0, 0.5, 0.1),
     Range(0.0, 0.5, 0.2),
+    Range(0.0, math.pi / 4, math.pi / 16),  # ten digits of its end lie beyond it
+    Range(0.0, 2 / 3, 1 / 9),
     Range(1, 3, None, "linear", whole=True),
     Range(16, 512, None, "log", whole=True),
     Range(1, 1000, None, "reverse_log", whole=True),

@@ -41,3 +41,6 @@ def test_curves_stand_side_by_side() -> None:
     assert lines[-2] == "It failed: diverged"
     assert lines[-1].startswith("The validation losses are at most 0.25 apart: not the same")
     assert compared(before, before)[-1] == "The validation losses are at most 0 apart: the same"
+    assert compared(before, dataclasses.replace(before, epochs=before.epochs[:1]))[-1].endswith(
+        "the same, as far as both have got (1 epoch)"
+    )

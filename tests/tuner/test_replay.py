@@ -76,6 +76,9 @@ class Study:
                     return done
                 done += 1
                 self.time += 1
+                if epoch == 1 and configuration["kind"] == "b" and configuration["x"] > 0.4:
+                    result = {"failure": "diverged"}
+                    break
                 accuracy = 0.9 - abs(configuration["x"] - 0.3) - 0.5 / epoch + 0.01 * random.Random(number).random()
                 self.records[number] = record = dataclasses.replace(
                     record, epochs=(*record.epochs, EpochRecord(epoch, 0, 0, 0, accuracy, 1.0, self.time))
@@ -88,7 +91,10 @@ class Study:
             self.searcher.on_trial_complete("ray's", result)
             self.time += 1
             state = TrialState.DONE if len(record.epochs) == CONFIG.max_epochs else TrialState.STOPPED
-            self.records[number] = dataclasses.replace(record, state=state, seconds=self.time - record.started)
+            state = TrialState.FAILED if "failure" in result else state
+            self.records[number] = dataclasses.replace(
+                record, state=state, seconds=self.time - record.started, reason=result.get("failure")
+            )
         return done
 
 
@@ -108,7 +114,7 @@ def test_a_study_in_pieces_is_the_same_study(seed: int, tmp_path: Path) -> None:
     assert [(one.configuration, len(one.epochs), one.state) for one in records] == [
         (one.configuration, len(one.epochs), one.state) for one in whole.records.values()
     ]
-    assert {one.state for one in records} == {TrialState.DONE, TrialState.STOPPED}
+    assert {one.state for one in records} == {TrialState.DONE, TrialState.STOPPED, TrialState.FAILED}
     told = [(one.state, one.values, one.params, one.intermediate_values) for one in piece.study.trials]
     assert told == [(one.state, one.values, one.params, one.intermediate_values) for one in whole.study.trials]
 

@@ -99,7 +99,8 @@ class Proposer:
         for rung in list(self._open[trial]):
             self._close(trial, rung, score)
         configuration = self._running.pop(trial)
-        if not is_infeasible:  # there is a better guess at those
+        # What is infeasible can be guessed better; and one without a score that has not failed lost its worker.
+        if has_failed or self._best[trial] > FAILED:
             self._survival.count(configuration, has_failed)
         del self._open[trial], self._best[trial]
         self._chain.end(trial)

@@ -78,7 +78,7 @@ def _suggest(trial: BaseTrial, name: str, allowed: Choices | Range) -> Value:
     if allowed.whole:
         return _mirrored(allowed, trial.suggest_int(name, int(low), int(high), step=int(step or 1), log=log))
     value = trial.suggest_float(name, low, high, step=step, log=log)
-    return _mirrored(allowed, value if step is None else round(value, 10))
+    return _mirrored(allowed, value if step is None else min(round(value, 10), allowed.high))
 
 
 def _mirrored(allowed: Choices | Range, value: Value) -> Value:
