@@ -1,24 +1,20 @@
 """The Ray cluster that a study runs on."""
 
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 import ray
 from ray._private import ray_constants
-from ray._private.node import Node
 
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
-from tuner.interrupt import StopNow, pressed, terminate_as_interrupt
+from tuner.interrupt import StopNow, terminate_as_interrupt
+from tuner.ray_watch import RayWatch
 
 PASSED_ON = ("KERAS_BACKEND", "MALLOC_ARENA_MAX")
 """Variables that workers elsewhere need. Those here inherit all; told of some they would start a second later."""
-
-VITAL = {ray_constants.PROCESS_TYPE_RAYLET, ray_constants.PROCESS_TYPE_GCS_SERVER}
 
 
 @contextmanager
@@ -57,60 +53,22 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
         print(f"Ray's dashboard: http://{context.dashboard_url} ({token})", file=terminal, flush=True)
     terminate_as_interrupt()  # Ray has just set a handler of its own
     node = ray._private.worker._global_node
-    assert node is not None  # of a cluster elsewhere, one without processes
-    try:
-        with _watched(node, terminal):
-            yield
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _watched(node: Node, terminal: TextIO) -> Iterator[None]:
-    """If one of the processes dies that Ray cannot do without, say so and end the block as by Ctrl+C.
-
-    Ray would end this process by itself up to a minute later, without a word and in the middle of whatever it does.
-    After Ctrl+C, or a SIGTERM to all of them, it is no news.
-
-    Raises:
-        UserError: that happened.
-    """
-    over, told = threading.Event(), threading.Event()
-
-    def tell() -> None:
-        told.set()
-        print(f"Ray's {_dead(node)} was killed, or died, so the search ends; what was found is kept for --resume",
-              file=terminal, flush=True)  # fmt: skip
-
-    def watch() -> None:
-        while not over.wait(1.0):
-            if _dead(node):
-                if not over.wait(2.0) and not pressed.is_set():
-                    tell()
-                    pressed.set()
-                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-                return
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+    assert node is not None
+    watch = RayWatch(node, terminal)
+    watch.start()
     try:
         yield
     except (UserError, StopNow):
         raise
     except (KeyboardInterrupt, Exception) as error:
-        if not _dead(node) or (pressed.is_set() and not told.is_set()):
+        found = watch.explained(error)
+        if found is error:
             raise
-        if not told.is_set():
-            tell()
-        raise UserError(f"the search has ended with Ray's {_dead(node)}") from error
+        raise found from error
     finally:
-        over.set()
-        watcher.join()
-
-
-def _dead(node: Node) -> str:
-    """Those that it cannot do without, in words."""
-    return " and ".join(sorted({kind for kind, _ in node.dead_processes()} & VITAL))
+        watch.leave()
+        ray.shutdown()
+        watch.close()
 
 
 def _stay_on_this_machine() -> None:

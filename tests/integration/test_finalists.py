@@ -108,7 +108,7 @@ def test_an_interrupt_leaves_the_test_split_shut_and_the_rest_to_be_done(
             running.send_signal(signal.SIGINT)
             break
     rest = running.stdout.read()
-    assert running.wait(120) == 0, rest
+    assert running.wait(120) == 130, rest
     assert "Interrupted; what was found is kept" in rest, "".join(said) + rest
     assert "leads so far" in rest
     assert not read_study(paths).test_openings
