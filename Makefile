@@ -27,10 +27,12 @@ demo: $(INSTALLED)
 JAX_TESTS := tests/tuner/trial/test_batches.py tests/tuner/trial/test_feature_store.py tests/tuner/trial/test_fitting.py \
   tests/tuner/trial/test_folding.py tests/tuner/trial/test_frozen_prefix.py tests/tuner/trial/test_precision.py tests/tuner/trial/test_seeding.py \
   tests/tuner/test_trainable.py tests/tuner/trial/test_training.py tests/integration/test_jax.py
-# Two files at a time: each test uses about one core. AT_ONCE= for one after another.
-AT_ONCE ?= -n 2 --dist loadfile --durations 15
+# Two files at a time where a test is one process; one after another where a test runs searches, some of which break them.
+AT_ONCE := -n 2 --dist loadfile
+SEARCHES := tests/faults tests/integration tests/scripts
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(AT_ONCE)
+	$(BIN)/python -m pytest $(AT_ONCE) $(SEARCHES:%=--ignore %)
+	$(BIN)/python -m pytest --durations 15 $(SEARCHES)
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(AT_ONCE) -k "not every_backbone" $(JAX_TESTS)
 
 # Searches broken on purpose, at length: about an hour.

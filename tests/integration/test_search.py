@@ -218,7 +218,7 @@ def test_a_search_begins_with_the_recipes_that_fit(folder: Path) -> None:
 
 def test_a_time_budget_ends_the_search(folder: Path) -> None:
     run("search.py", "--space", "custom_cnn", "--data", "digits", "--trials", 50, "--max-epochs", 500, "--scheduler",
-        "none", "--time-budget", "12s", "--name", "brief", "--no-dashboard", cwd=folder)  # fmt: skip
+        "none", "--time-budget", "25s", "--name", "brief", "--no-dashboard", cwd=folder)  # fmt: skip
     paths = RunPaths.existing(folder / "runs" / "brief")
     trials = read_trials(paths)
     assert 1 <= len(trials) <= 4

@@ -16,7 +16,7 @@ def run(argument: Path) -> subprocess.CompletedProcess[str]:
 
 def test_it_prints_the_files_that_it_wrote(tmp_path: Path) -> None:
     data = DataRecord("pets", 96, ("cat", "dog"), 1400, 300, 300, "0123456789abcdef")
-    study = StudyRecord("run", "2026-01-02T03:04:05+00:00", "python scripts/search.py", {}, data, {}, {})
+    study = StudyRecord("run", "2026-01-02T03:04:05+00:00", "python scripts/search.py", {}, data, {}, {}, "float32")
     write(tmp_path / "study.json", study)
     done = run(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
