@@ -97,6 +97,11 @@ class TrialRecord:
         return max(self.epochs, key=lambda epoch: epoch.val_accuracy, default=None)
 
     @property
+    def ended(self) -> float:
+        """Seconds after the study's start when it was last heard of."""
+        return max([self.started + self.seconds, *(epoch.ended for epoch in self.epochs)])
+
+    @property
     def accuracy(self) -> float:
         """Its highest validation accuracy, to put trials in order by: -1 before any epoch, below all others."""
         return self.best_epoch.val_accuracy if self.best_epoch else -1.0
@@ -219,12 +224,16 @@ def read(path: Path, kind: type[Record]) -> Record:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = "".join(f"{part}: " for part in first["loc"])
         remedy = f"; {AWAY}" if kind is TrialRecord else ""
         raise UserError(
-            f"{path} cannot be understood: {place}{first['msg']}. It is damaged or of another version{remedy}"
+            f"{path} cannot be understood: {first_problem(error)}. It is damaged or of another version{remedy}"
         ) from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """Where something is not what it has to be, and what it has to be."""
+    first = error.errors()[0]
+    return "".join(f"{part}: " for part in first["loc"]) + first["msg"]
 
 
 def read_study(paths: RunPaths) -> StudyRecord:

@@ -61,10 +61,9 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     except (UserError, StopNow):
         raise
     except (KeyboardInterrupt, Exception) as error:
-        found = watch.explained(error)
-        if found is error:
+        if (explanation := watch.explanation()) is None:
             raise
-        raise found from error
+        raise explanation from error
     finally:
         watch.leave()
         ray.shutdown()

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from results.paths import CACHE, RunPaths
-from results.records import StudyRecord
+from results.records import StudyRecord, first_problem
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Value
 from search_spaces.registry import SPACES
@@ -22,7 +22,6 @@ from tuner.trial.limits import Limits
 SCHEDULERS = ("asha", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_STORE = CACHE / "features"
-ANEW = "python scripts/search.py --warm-start RUN begins a new study that knows its trials"
 
 
 @dataclass(frozen=True)
@@ -179,9 +178,7 @@ class StudyConfig:
         try:
             return TypeAdapter(cls).validate_python({**study.options, **own, **options, **place})
         except ValidationError as error:
-            first = error.errors()[0]
-            where = "".join(f"{part}: " for part in first["loc"])
-            raise UserError(f"{paths.study} cannot be understood: {where}{first['msg']}. It is damaged") from error
+            raise UserError(f"{paths.study} cannot be understood: {first_problem(error)}. It is damaged") from error
 
     def limits(self) -> Limits:
         """What the models may cost."""

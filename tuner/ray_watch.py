@@ -60,11 +60,11 @@ class RayWatch(threading.Thread):
             print(f"Ray's {self.dead} was killed, or died, so the search ends; what was found is kept for --resume",
                   file=self._terminal, flush=True)  # fmt: skip
 
-    def explained(self, error: BaseException) -> BaseException:
-        """What to raise for what the search ended with: a UserError if it was Ray's death that ended it."""
+    def explanation(self) -> UserError | None:
+        """What to raise instead, if it was Ray's death that ended the search."""
         self.dead = self.dead or self.look()
         if not self.dead or (pressed.is_set() and not self.is_told):
-            return error
+            return None
         self.tell()
         return UserError(f"the search has ended with Ray's {self.dead}")
 

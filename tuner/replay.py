@@ -78,8 +78,7 @@ def _events(trials: Sequence[TrialRecord]) -> Iterator[tuple[TrialRecord, EpochR
         found.append((trial.started, 0, trial, None))
         found += [(epoch.ended, 1, trial, epoch) for epoch in trial.epochs]
         if trial.state not in TO_GO_ON:
-            ended = max([trial.started + trial.seconds, *(epoch.ended for epoch in trial.epochs)])
-            found.append((ended, 2, trial, trial.state))
+            found.append((trial.ended, 2, trial, trial.state))
     for *_, trial, event in sorted(found, key=lambda one: one[:2]):
         yield trial, event
 

@@ -15,7 +15,7 @@ from search_spaces.configuration import complete
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter
 from tuner.clock import searched
-from tuner.config import ANEW, StudyConfig
+from tuner.config import StudyConfig
 from tuner.preparation import Preparation
 
 MAY_CHANGE = (
@@ -24,6 +24,7 @@ MAY_CHANGE = (
     "dashboard",
 )  # fmt: skip
 """Options: how much is searched and where, but not what. Images have to be the same; their folder may be another."""
+ANEW = "python scripts/search.py --warm-start RUN begins a new study that knows its trials"
 
 
 def resumed(given: Mapping[str, Any]) -> StudyConfig:
