@@ -1,17 +1,17 @@
-# The one door: make demo | test | faults | lint | audit | bench. Each makes the virtual environment first, if it is not there.
+# The one door: make demo | test | faults | lint | docs | audit | bench. Each makes the virtual environment first, if it is not there.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUN := demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test faults lint audit bench install clean
+.PHONY: demo test faults lint docs audit bench install clean
 
 install: $(INSTALLED)
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,export,jax,serve]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,export,jax,serve,monitor,mlflow]'
 	touch $@
 
 # A search on scikit-learn's digits that transfers from the bundled backbone, its report, the exported model, and two
@@ -29,7 +29,7 @@ JAX_TESTS := tests/tuner/trial/test_batches.py tests/tuner/trial/test_feature_st
   tests/tuner/test_trainable.py tests/tuner/trial/test_training.py tests/integration/test_jax.py
 # Two files at a time where a test is one process; one after another where a test runs searches, some of which break them.
 AT_ONCE := -n 2 --dist loadfile
-SEARCHES := tests/faults tests/integration tests/scripts
+SEARCHES := tests/cluster tests/faults tests/integration tests/scripts
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(AT_ONCE) $(SEARCHES:%=--ignore %)
 	$(BIN)/python -m pytest --durations 15 $(SEARCHES)
@@ -43,6 +43,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The reference of the Python interface, from the docstrings: docs/api/index.html.
+docs: $(INSTALLED)
+	$(BIN)/python docs/reference.py docs/api
 
 # Known weaknesses of what is installed, from PyPI's advisories: needs the internet, and fails without.
 audit: $(INSTALLED)

@@ -65,7 +65,6 @@ def complete_configurations(space: str, given: list[dict[str, Any]]) -> list[dic
 
 def ours(space: str, images: str, file: str, store: str, weights: str | None) -> None:
     """One run of the product."""
-    from results.records import read_trials
     from tuner.config import StudyConfig
     from tuner.study import run_study
 
@@ -78,7 +77,7 @@ def ours(space: str, images: str, file: str, store: str, weights: str | None) ->
         space=space, data=images, configs=ready, trials=len(given), max_epochs=EPOCHS, scheduler="none",
         storage=folder, name="equal", feature_store=Path(store), finalists=0, **finetune,
     )  # fmt: skip
-    trials = read_trials(run_study(config))
+    trials = run_study(config).trials()
     assert [len(trial.epochs) for trial in trials] == [EPOCHS] * len(given)
     print(json.dumps({"accuracies": [trial.epochs[-1].val_accuracy for trial in trials]}))
 

@@ -65,7 +65,7 @@ def study(seed: int, trials: int) -> None:
     folder, storage = draw(Path(tempfile.mkdtemp()), seed), Path(tempfile.mkdtemp())
     paths = run_study(
         StudyConfig(space="custom_cnn", data=str(folder), trials=trials, max_epochs=EPOCHS, seed=seed, storage=storage)
-    )
+    ).paths
     results, rest = Results.read(paths), np.load(folder / "rest.npz")
     assert results.test is not None
     called = Predictor(candidate(paths).members[0].file).probabilities(rest["images"]).argmax(axis=1)

@@ -67,7 +67,7 @@ def main(trials: A[int, typer.Option(help="How many.")] = 2000) -> None:
 
 
 def _sizes(driver: int, run: Path) -> list[int | str]:
-    workers = [pid for pid in _family(driver) if _command(pid).startswith(("ray::ResourceTrainable", "ray::WarmTrial"))]
+    workers = [pid for pid in _family(driver) if _command(pid).startswith("ray::WarmTrial")]
     files = [file.stat() for file in run.rglob("*") if file.is_file()]
     kept = [file.stat().st_size for file in run.rglob("*") if file.suffix in (".keras", ".npz")]
     return [

@@ -63,7 +63,6 @@ class LikeOptunaSearch(Proposer):
 def search(side: str, images: str, weights: str, seed: str, budget: str) -> None:
     """One search; prints the best accuracy, trials, and the seconds from the first trial's start to the last's end."""
     import tuner.search
-    from results.records import read_trials
     from tuner.config import StudyConfig
     from tuner.study import run_study
 
@@ -75,7 +74,7 @@ def search(side: str, images: str, weights: str, seed: str, budget: str) -> None
         trials=10 * TRIALS if float(budget) else TRIALS, time_budget=float(budget) or None, max_epochs=EPOCHS,
         seed=int(seed), storage=storage, name="search", feature_store=storage / "store",
     )  # fmt: skip
-    trials = read_trials(run_study(config))
+    trials = run_study(config).trials()
     best = max(epoch.val_accuracy for trial in trials for epoch in trial.epochs)
     print(
         json.dumps(

@@ -39,7 +39,7 @@ def main() -> None:
         paths = run_study(
             StudyConfig(space=space, data=str(images), trials=1, max_epochs=EPOCHS, storage=storage, finalists=0,
                         precision="float32", dashboard=False, **given)
-        )  # fmt: skip
+        ).paths  # fmt: skip
         written = export_model(paths, candidate(paths), storage / "model.keras", list(FORMATS.values()), sample(paths))
         for one in written:
             rows.append([

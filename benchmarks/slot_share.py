@@ -90,7 +90,7 @@ def search(images: str) -> None:
         space="benchmarks.slot_share:Timed", data=images, fix=FIX, trials=TRIALS, max_epochs=EPOCHS, scheduler="none",
         storage=storage, name="share", dashboard=False, finalists=0,
     )  # fmt: skip
-    paths = run_study(config)
+    paths = run_study(config).paths
     trials = read_trials(paths)
     began = paths.study.stat().st_mtime + min(trial.started for trial in trials)
     lines = [json.loads(line) for line in (storage / "steps").read_text().splitlines()]

@@ -53,7 +53,7 @@ def ours(images: str, weights: str, trials: str, seed: str) -> None:
         trials=int(trials), max_epochs=EPOCHS, reduction_factor=4, seed=int(seed), storage=storage, name="search",
         feature_store=storage / "store", finalists=0,
     )  # fmt: skip
-    paths = run_study(config)
+    paths = run_study(config).paths
     start = paths.study.stat().st_mtime  # written when the study's clock starts
     curve = [(start + epoch.ended, epoch.val_accuracy) for trial in read_trials(paths) for epoch in trial.epochs]
     print(json.dumps({"curve": curve}))

@@ -41,7 +41,6 @@ def raw() -> None:
 def ours(report: bool) -> None:
     """The same through a study; without the report page, which raw Ray Tune does not make, unless it is asked for."""
     import results.report
-    from results.records import read_trials
     from tuner.config import StudyConfig
     from tuner.study import run_study
 
@@ -49,7 +48,7 @@ def ours(report: bool) -> None:
         results.report.write_report = lambda paths: None
     config = StudyConfig(space="benchmarks.warm_workers:Idle", data="digits", trials=TRIALS, max_epochs=REPORTS,
                          finalists=0, scheduler="none", storage=Path(tempfile.mkdtemp()), name="bench")  # fmt: skip
-    assert [len(trial.epochs) for trial in read_trials(run_study(config))] == [REPORTS] * TRIALS
+    assert [len(trial.epochs) for trial in run_study(config).trials()] == [REPORTS] * TRIALS
 
 
 def __getattr__(name: str) -> Any:

@@ -1,18 +1,23 @@
 """The few best models of a study, each at its best epoch, whatever the number of trials.
 
-Trials on one machine share the folder: `index.json` says what is in it and is changed under a lock.
+Any machine of a cluster may add one, and there is no lock: a model is named by its trial and epoch and never changes,
+and what is kept follows from all that are there. One counts from when its `.json` is there, which comes after the
+model; what is not among the best is taken away by whoever sees it. So of all models that were offered the best are
+kept, in whatever order they came: one is only taken away while enough better ones are there.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
 from results.paths import trial_name
-from results.whole_file import put, unfinished, write_text
+from results.run_files import DiskFiles, RunFiles
 from search_spaces.errors import UserError
+
+NAMED = re.compile(r"trial-\d{4,}-epoch-\d{2,}\.json")
 
 
 @dataclass(frozen=True)
@@ -22,81 +27,90 @@ class SavedModel:
     trial: int
     epoch: int
     val_accuracy: float
-    file: str
     result: dict[str, float]
     """All that the trial reported of that epoch: a study may end before the report arrives."""
 
+    @property
+    def file(self) -> str:
+        """The model's name."""
+        return f"{self.name}.keras"
 
-_INDEX = TypeAdapter(list[SavedModel])
+    @property
+    def name(self) -> str:
+        """Of its two files, without their endings."""
+        return f"{trial_name(self.trial)}-epoch-{self.epoch:02d}"
+
+
+_SAVED = TypeAdapter(SavedModel)
 
 
 class BestModels:
-    """The models kept in `folder`, at most `keep` of them and one a trial."""
+    """The models kept in a folder, one a trial, and at most `keep` of them once one more is offered."""
 
-    def __init__(self, folder: Path, keep: int = 3) -> None:
-        self.folder = folder
-        self.keep = keep
-        self._index = folder / "index.json"
+    def __init__(self, files: RunFiles | Path, keep: int | None = None) -> None:
+        self._files = DiskFiles(files) if isinstance(files, Path) else files
+        self._keep = keep
+        self._known: dict[str, SavedModel] = {}
 
     def ranked(self) -> list[SavedModel]:
-        """What is kept, best first.
+        """What is kept, best first; of equals the lower trial number leads.
 
         Raises:
-            UserError: the index is damaged, or names a file that this class would not have written.
+            UserError: what is told of one is damaged, or is of another file.
         """
-        if not self._index.is_file():
-            return []
-        try:
-            found = _INDEX.validate_json(self._index.read_bytes())
-        except ValidationError as error:
-            raise UserError(f"{self._index} cannot be understood: {error.errors()[0]['msg']}. It is damaged") from error
-        for model in found:
-            if model.file != _file(model.trial):
-                raise UserError(
-                    f"{self._index} names {model.file!r} where {_file(model.trial)} should be: do not trust it"
-                )
-        return found
+        return self._best(self._all())
 
     def offer(self, trial: int, result: dict[str, float], save: Callable[[Path], None]) -> bool:
         """Keep the model if it is among the best; `save` is called with the path to write it to. Says whether it was.
 
         `result` is of the epoch that it has just finished, with "epoch" and "val_accuracy".
-
-        Saving happens outside the lock, so that trials do not wait for one another; the rank is checked again after.
         """
-        candidate = SavedModel(trial, int(result["epoch"]), result["val_accuracy"], _file(trial), result)
-        if candidate not in self._with(candidate):
+        candidate = SavedModel(trial, int(result["epoch"]), result["val_accuracy"], result)
+        if candidate not in self._best([*self._all(), candidate]):
             return False
-        self.folder.mkdir(exist_ok=True)
-        temporary = unfinished(self.folder / candidate.file)  # keeps the ending, by which Keras tells the format
-        try:
-            save(temporary)
-            with FileLock(self.folder / ".lock"):
-                return self._admit(candidate, temporary)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with self._files.writing(candidate.file) as path:  # keeps the ending, by which Keras tells the format
+            save(path)
+        with self._files.writing(f"{candidate.name}.json") as path:
+            path.write_bytes(_SAVED.dump_json(candidate, indent=2) + b"\n")
+        return candidate in self._tidied()
 
-    def _admit(self, candidate: SavedModel, saved: Path) -> bool:
-        kept = self._with(candidate)
-        if candidate not in kept:
-            return False
-        put(saved, self.folder / candidate.file)
-        write_text(self._index, _INDEX.dump_json(kept, indent=2).decode() + "\n")
-        wanted = {model.file for model in kept}
-        for file in self.folder.glob("trial-*.keras"):
-            if file.name not in wanted:
-                file.unlink()
-        return True
+    def _tidied(self) -> list[SavedModel]:
+        found = self._all()
+        kept = self._best(found)
+        for one in found:
+            if one not in kept:
+                self._files.remove(f"{one.name}.json")
+                self._files.remove(one.file)
+        return kept
 
-    def _with(self, candidate: SavedModel) -> list[SavedModel]:
-        """What would be kept if the candidate came in; of equals the lower trial number leads."""
-        rivals = self.ranked()
-        own = next((model for model in rivals if model.trial == candidate.trial), None)
-        if own and own.val_accuracy >= candidate.val_accuracy:
-            return rivals
-        others = [model for model in rivals if model.trial != candidate.trial]
-        return sorted([*others, candidate], key=lambda model: (-model.val_accuracy, model.trial))[: self.keep]
+    def _best(self, models: Iterable[SavedModel]) -> list[SavedModel]:
+        own: dict[int, SavedModel] = {}
+        for one in sorted(models, key=lambda model: (-model.val_accuracy, model.epoch)):
+            own.setdefault(one.trial, one)
+        return sorted(own.values(), key=lambda model: (-model.val_accuracy, model.trial))[: self._keep]
 
+    def _all(self) -> list[SavedModel]:
+        there = [name for name in self._files.names() if NAMED.fullmatch(name)]
+        self._known = {name: self._known[name] for name in there if name in self._known}
+        for name in there:
+            if name not in self._known and (found := self._read(name)) is not None:
+                self._known[name] = found
+        return list(self._known.values())
 
-def _file(trial: int) -> str:
-    return f"{trial_name(trial)}.keras"
+    def _read(self, name: str) -> SavedModel | None:
+        """None if another has just taken it away."""
+        with self._files.reading(name) as path:
+            if path is None:
+                return None
+            try:
+                found = _SAVED.validate_json(path.read_bytes())
+            except FileNotFoundError:
+                return None
+            except ValidationError as error:
+                problem = error.errors()[0]["msg"]
+                raise UserError(
+                    f"{name} among the best models cannot be understood: {problem}. It is damaged"
+                ) from error
+        if name != f"{found.name}.json":
+            raise UserError(f"{name} among the best models is of {found.file}: do not trust it")
+        return found

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,6 +54,8 @@ class Exported:
     """The largest of a probability from the original's."""
     accuracy: float | None
     """On the images that were compared; None where they have no labels."""
+    compared_on: str = ""
+    """How many images these are, and which."""
 
 
 def export_model(
@@ -79,7 +81,8 @@ def export_model(
                 path = out.with_name(out.stem + one.suffix)
                 _require_replaceable(path)
                 one.write(model, Path(beside) / path.name, sample.training_images)
-                written.append(_compared(one, Path(beside) / path.name, path, images, labels, expected))
+                found = _compared(one, Path(beside) / path.name, path, images, labels, expected)
+                written.append(replace(found, compared_on=f"{len(images)} {sample.what}"))
             for exported in written:
                 _replace(Path(beside) / exported.path.name, exported.path)
         write_text(labels_path(out), json.dumps(list(study.data.class_names), indent=2, ensure_ascii=False) + "\n")

@@ -1,16 +1,19 @@
 """Every path of a run, and of what outlives it, once."""
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from results.run_files import DiskFiles, ObjectFiles, RunFiles, is_uri, joined, parent
 from results.whole_file import UNFINISHED
 from search_spaces.errors import UserError
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "thaw"
 """What is kept between runs, on each node: `~` is the home folder there."""
 
+BEST, CHECKPOINT = "best", "checkpoint.npz"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -19,17 +22,23 @@ class RunPaths:
     """A run directory: `runs/<name>/`."""
 
     root: Path
+    remote: str | None = None
+    """A URI, where the run is kept in an object store: then `root` is this machine's copy of it."""
 
     @classmethod
-    def of(cls, storage: Path, name: str) -> "RunPaths":
-        """The paths of the run `name` under `storage`; a name cannot leave that folder.
+    def of(cls, storage: Path | str, name: str) -> "RunPaths":
+        """The paths of the run `name` under `storage`, a folder or a URI; a name cannot leave that folder.
 
         Raises:
             UserError: a name that is more than letters, digits, dots, hyphens and underscores.
         """
         if not NAME.fullmatch(name):
             raise UserError(f"--name {name!r} must be letters, digits, '.', '_' and '-', and not begin with a sign")
-        return cls(storage.expanduser().resolve() / name)
+        if not is_uri(str(storage)):
+            return cls(Path(storage).expanduser().resolve() / name)
+        remote = joined(str(storage), name)
+        digest = hashlib.sha256(parent(remote).encode()).hexdigest()[:16]
+        return cls(CACHE.expanduser() / "runs" / digest / name, remote)
 
     @classmethod
     def existing(cls, run: Path) -> "RunPaths":
@@ -47,15 +56,32 @@ class RunPaths:
         return paths
 
     @staticmethod
-    def folder_of(run: str, storage: Path) -> Path:
-        """Where a run lies that is named in `storage`, or by its folder; nothing may be there."""
-        inside = storage.expanduser() / run
-        return inside if inside.is_dir() else Path(run).expanduser()
+    def place_of(run: str, storage: Path | str) -> str:
+        """Where a run lies that is named in `storage`, or by its folder or its URI; nothing may be there."""
+        if is_uri(str(storage)) and NAME.fullmatch(run):
+            return joined(str(storage), run)
+        inside = Path(storage).expanduser() / run
+        return run if is_uri(run) else str(inside if inside.is_dir() else Path(run).expanduser())
+
+    @property
+    def files(self) -> RunFiles:
+        """Where any machine of a cluster finds what trials leave behind."""
+        return DiskFiles(self.root) if self.remote is None else ObjectFiles(self.remote)
+
+    @property
+    def place(self) -> str:
+        """Where the run is kept."""
+        return self.remote or str(self.root)
+
+    @property
+    def storage(self) -> str:
+        """Where the runs lie that it is among."""
+        return parent(self.remote) if self.remote else str(self.root.parent)
 
     @property
     def is_unborn(self) -> bool:
         """Whether a search was ended here before it had written down what it is."""
-        own = (self.lock.name, self.known.name)
+        own = (self.lock.name, self.known.name, self.images.name)
         found = [file.name for file in self.root.iterdir()] if self.root.is_dir() else []
         return bool(found) and all(name in own or name.startswith((self.log.name, UNFINISHED)) for name in found)
 
@@ -63,6 +89,11 @@ class RunPaths:
     def name(self) -> str:
         """The run's name, which is also the name of its Optuna study."""
         return self.root.name
+
+    @property
+    def label(self) -> str:
+        """What to call it among others: `runs/NAME`, or `NAME/finalists`."""
+        return "/".join(self.root.parts[-2:])
 
     @property
     def study(self) -> Path:
@@ -78,6 +109,15 @@ class RunPaths:
     def known(self) -> Path:
         """The trials of earlier runs that the study began with."""
         return self.root / "known.json"
+
+    @property
+    def images(self) -> Path:
+        """The study's images, where they were given as arrays."""
+        return self.root / "images.npz"
+
+    def source(self, recorded: str) -> str:
+        """Where the study's images are: a run that holds them itself may have been moved since that was recorded."""
+        return str(self.images) if self.images.is_file() else recorded
 
     @property
     def lock(self) -> Path:
@@ -108,23 +148,37 @@ class RunPaths:
         return self.trial(number) / "trial.json"
 
     def checkpoint(self, number: int) -> Path:
-        """What one trial needs to go on in another process."""
-        return self.trial(number) / "checkpoint.npz"
+        """What one trial needs to go on in another process; `checkpoint_name` among the run's `files`."""
+        return self.root / self.checkpoint_name(number)
+
+    @staticmethod
+    def checkpoint_name(number: int) -> str:
+        """From the run's folder on."""
+        return f"trials/{trial_name(number)}/{CHECKPOINT}"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's logs: a folder a trial, those of the finalists in `finalists/`."""
+        return self.root / "tensorboard"
 
     @property
     def best(self) -> Path:
-        """The few best models."""
-        return self.root / "best"
+        """The few best models; `BEST` among the run's `files`."""
+        return self.root / BEST
 
     @property
     def finalists(self) -> "RunPaths":
         """The finalists: trials and models of their own."""
-        return RunPaths(self.root / "finalists")
+        return self.within("finalists")
 
     @property
     def retrained(self) -> "RunPaths":
         """The winner trained on the validation images too."""
-        return RunPaths(self.root / "retrained")
+        return self.within("retrained")
+
+    def within(self, *folder: str) -> "RunPaths":
+        """A run within the run."""
+        return RunPaths(self.root.joinpath(*folder), self.remote and joined(self.remote, *folder))
 
     @property
     def test(self) -> Path:

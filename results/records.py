@@ -90,6 +90,8 @@ class TrialRecord:
     """Which process trained it last: machine and process number."""
     lost: int = 0
     """How many processes were lost that trained it."""
+    driver: str = ""
+    """Of a study of several drivers, which other one it belongs to; empty for this run's own."""
 
     @property
     def best_epoch(self) -> EpochRecord | None:
@@ -154,6 +156,8 @@ class StudyRecord:
     """A digest of all that the space declares."""
     code: str = ""
     """A digest of the file that it is written in, where it is a user's own."""
+    driver: str = ""
+    """What this run is called in a study of several drivers."""
     first: tuple[Configuration, ...] = ()
     """What was tried before anything was drawn."""
     resumed: tuple[str, ...] = ()
@@ -210,6 +214,27 @@ _ADAPTERS: dict[type, TypeAdapter[Any]] = {
 def write(path: Path, record: StudyRecord | TrialRecord | TestRecord | KnownTrials) -> None:
     """Write a record as indented JSON, whole or not at all."""
     write_text(path, _ADAPTERS[type(record)].dump_json(record, indent=2).decode() + "\n")
+
+
+def to_json(trial: TrialRecord) -> str:
+    """A trial's record in one line."""
+    text: str = _ADAPTERS[TrialRecord].dump_json(trial).decode()
+    return text
+
+
+def from_json(text: str) -> TrialRecord:
+    """What `to_json` made.
+
+    Raises:
+        UserError: it is none, or tells what cannot have been.
+    """
+    try:
+        found: TrialRecord = _ADAPTERS[TrialRecord].validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"a trial's record cannot be understood: {first_problem(error)}") from error
+    if wrong := _wrong(found):
+        raise UserError(f"the record of trial {found.trial} cannot be understood: {wrong}")
+    return found
 
 
 def read(path: Path, kind: type[Record]) -> Record:

@@ -13,10 +13,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from results.best import best_trial
 from results.description import in_words
 from results.drawings import draw
 from results.evaluation_figures import confusion_rows
-from results.finalists import Finalist, failed, handed_over, outcome, ranked
+from results.finalists import Finalist, failed, outcome, ranked
 from results.leaderboard import failures, hyperparameter_columns, leaderboard
 from results.paths import RunPaths
 from results.records import StudyRecord, TestRecord, TrialRecord, TrialState, read_study, read_test, read_trials
@@ -77,10 +78,7 @@ class Results:
     @property
     def winner(self) -> TrialRecord | None:
         """The trial of the search whose configuration is handed over; None before any epoch."""
-        scored = [trial for trial in self.trials if trial.best_epoch]
-        number = handed_over(self.finalists, self.test)
-        first = [trial for trial in scored if trial.trial == number]
-        return max(first or scored, key=lambda trial: (trial.accuracy, -trial.trial), default=None)
+        return best_trial(self.trials, self.finalists, self.test)
 
 
 def write_report(paths: RunPaths) -> None:

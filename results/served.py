@@ -6,8 +6,8 @@ from pathlib import Path
 from results.candidate import candidate
 from results.images import SUFFIXES
 from results.labels import read_labels
-from results.paths import RunPaths
 from results.records import read_study
+from results.remote import existing_run
 from results.wording import percent
 from search_spaces.errors import UserError
 
@@ -35,7 +35,7 @@ def served(model: Path, samples: Path | None, most_bytes: int) -> Served:
         UserError: there is no such model.
     """
     if model.is_dir():
-        paths = RunPaths.existing(model)
+        paths = existing_run(model)
         study, chosen = read_study(paths), candidate(paths)
         test = chosen.test
         shown = [paths.examples / one.file for one in test.examples] if test else []

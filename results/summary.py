@@ -24,7 +24,7 @@ def print_summary(paths: RunPaths, file: TextIO | None = None) -> int:
     Returns:
         The exit status for a shell: 1 if no trial finished an epoch.
     """
-    console = Console(file=file, highlight=False, markup=False, emoji=False)
+    console = Console(file=file, highlight=False, markup=False, emoji=False, force_jupyter=False)
     trials = read_trials(paths)
     study = read_study(paths)
     frame = leaderboard(trials, study.hyperparameters)

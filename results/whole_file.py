@@ -32,6 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         put(temporary, path)
     except OSError as error:
+        if error.errno is None:  # of a library, such as that of HDF5
+            raise OSError(errno.EIO, str(error), str(path)) from error
         error.filename = error.filename or str(path)  # a disk that is full while something is written names none
         raise
     finally:
@@ -76,14 +78,18 @@ def writing_to(out: Path) -> Iterator[None]:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}); give another path") from error
 
 
-def unwritable(error: OSError, folder: Path | None = None) -> str:
+def unwritable(error: OSError, place: Path | str | None = None) -> str:
     """Which file cannot be written, if that is known, and why."""
-    return f"{error.filename or folder or 'a file of the run'}: {error.strerror or error}"
+    return f"{error.filename or place or 'a file of the run'}: {error.strerror or error}"
 
 
 @contextmanager
-def storage_told(run: Path) -> Iterator[None]:
+def storage_told(run: Path, remote: str | None = None) -> Iterator[None]:
     """For a block that writes into a run's folder at many places: a full or read-only disk is told in words.
+
+    Args:
+        run: its folder.
+        remote: its URI, if it is kept in an object store.
 
     Raises:
         Unwritable: there is one, or a file of the run is out of reach otherwise.
@@ -91,7 +97,8 @@ def storage_told(run: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        is_its = error.filename is not None and Path(str(error.filename)).is_relative_to(run)
+        named = str(error.filename or "")
+        is_its = Path(named).is_relative_to(run) or bool(remote and named.startswith(remote.partition("?")[0]))
         if not is_its and error.errno not in NOTHING_TAKEN:
             raise
         raise Unwritable(f"{unwritable(error, run)}. {REMEDY}") from error

@@ -110,5 +110,5 @@ def from_here(path: Path) -> Path:
 
 def next_commands(paths: RunPaths) -> tuple[str, str]:
     """What to type once a run has a best model: export it, then classify images with it."""
-    run = shlex.quote(str(from_here(paths.root)))
+    run = shlex.quote(paths.remote or str(from_here(paths.root)))
     return f"python scripts/export.py {run} --out model.keras", "python scripts/predict.py model.keras IMAGE..."

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from typer import Argument, Option, Typer
 
-from results.paths import RunPaths
-from search_spaces.errors import UserError, reported
+from results.labels import card_path, labels_path
+from search_spaces.errors import reported
 from tuner.chatter import redirected
-from tuner.config import names
+from tuner.found import Study
 
 
 def main(
-    run: A[Path, Argument(help="A run directory, such as runs/NAME.")],
+    run: A[str, Argument(help="A run directory, such as runs/NAME.")],
     out: A[Path, Option(help="File to write; other formats, labels and a model card go beside it.")] = Path(
         "model.keras"
     ),
@@ -26,23 +26,11 @@ def main(
 ) -> None:
     """Write a run's model in one or several formats, each compared with the original, with labels and a model card."""
     with reported():
-        if rank is not None and ensemble is not None:
-            raise UserError(f"--rank {rank} --ensemble {ensemble}: give one of the two")
-        if out.suffix not in ("", ".keras"):
-            raise UserError(f"--out {out}: must end in .keras; each of --formats puts its own ending there")
-        paths = RunPaths.existing(run)
+        study = Study.open(run)
         with redirected(Path(os.devnull)):
-            from results.candidate import candidate
-            from results.export import COMPARED, export_model
-            from results.formats import named
-            from results.labels import card_path, labels_path
-            from tuner.sample import sample
-
-            compared = sample(paths)
-            written = export_model(paths, candidate(paths, rank, ensemble), out, named(names(formats)), compared)
-            accuracy = f"accuracy on {min(COMPARED, len(compared.images))} {compared.what}"
+            written = study.export(out, formats, rank, ensemble)
         table = Table(box=None, pad_edge=False)
-        for title in ("file", "MB", "ms an image", "largest difference", accuracy):
+        for title in ("file", "MB", "ms an image", "largest difference", f"accuracy on {written[0].compared_on}"):
             table.add_column(title, overflow="fold")
         for one in written:
             table.add_row(

@@ -1,6 +1,5 @@
 """Train a run's best configurations again and open its test split: python scripts/finalists.py runs/NAME"""
 
-from pathlib import Path
 from typing import Annotated as A
 
 from typer import Argument, Exit, Option, Typer
@@ -9,7 +8,7 @@ from search_spaces.errors import reported
 
 
 def main(
-    run: A[Path, Argument(help="The run directory, which search.py prints.")],
+    run: A[str, Argument(help="The run directory, which search.py prints.")],
     finalists: A[
         int | None, Option(min=1, help="Best configurations to train again. Default: as searched, or 3.")
     ] = None,
@@ -25,10 +24,10 @@ def main(
 ) -> None:
     """Train a run's best configurations on new seeds, as far as that is not done; then open the test split."""
     with reported():
-        from results.summary import print_summary
         from tuner.study import run_finalists
 
-        raise Exit(print_summary(run_finalists(run, finalists, finalist_seeds, retrain, open_test_again, space)))
+        study = run_finalists(run, finalists, finalist_seeds, retrain, open_test_again, space)
+        raise Exit(study.print_summary())
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

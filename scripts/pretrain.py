@@ -12,7 +12,7 @@ from tuner.chatter import redirected
 
 def main(
     data: A[
-        str, Option(help="cifar10, digits, or a folder with a subfolder a class (or train/ and val/ of such).")
+        str, Option(help="cifar10, digits, a folder with a subfolder a class (or train/ and val/ of such), or .npz.")
     ] = "cifar10",
     epochs: A[int, Option(min=1, help="How long to train.")] = 30,
     seed: A[int, Option(min=0, help="Draws the validation images, and seeds the weights.")] = 0,

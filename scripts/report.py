@@ -9,18 +9,18 @@ from search_spaces.errors import UserError, reported
 
 
 def main(
-    runs: A[list[Path], Argument(help="The run directory, which search.py prints; several with --compare.")],
+    runs: A[list[str], Argument(help="The run directory, which search.py prints; several with --compare.")],
     compare: A[bool, Option("--compare", help="Write one page with the runs side by side.")] = False,
     out: A[Path, Option(help="That page.")] = Path("comparison.html"),
 ) -> None:
     """Write report.html, report.md and leaderboard.csv of a run, finished or still going; or compare several."""
     with reported():
         from results.comparison import write_comparison
-        from results.paths import RunPaths
+        from results.remote import existing_run
         from results.report import write_report
         from results.wording import from_here
 
-        paths = [RunPaths.existing(run) for run in runs]
+        paths = [existing_run(run) for run in runs]
         if compare:
             write_comparison(paths, out)
             print(from_here(out.resolve()))

@@ -151,7 +151,7 @@ def unseen(names: Sequence[str] | None, class_names: Iterable[str], weights: str
     Raises:
         UserError: cifar_cnn is named for CIFAR-10.
     """
-    is_bundled = find_weights(weights, ["cifar_cnn"], needs_all=False)["cifar_cnn"] == str(cifar_cnn.BUNDLED)
+    is_bundled = find_weights(weights, ["cifar_cnn"], needs_all=False)["cifar_cnn"] == "bundled"
     has_seen = is_bundled and set(class_names) == cifar_cnn.CLASSES
     if names is None:
         return tuple(name for name in BACKBONES if not (has_seen and name == "cifar_cnn"))
@@ -163,7 +163,7 @@ def unseen(names: Sequence[str] | None, class_names: Iterable[str], weights: str
 
 
 def find_weights(weights: str, names: Sequence[str], needs_all: bool = True) -> dict[str, str | None]:
-    """For each backbone what its constructor takes as `weights`: "imagenet", a file's path, or None.
+    """For each backbone what its constructor takes as `weights`: "imagenet", "bundled", a file's path, or None.
 
     `weights` is imagenet, none, a file for the one backbone that is searched, or a folder of `<backbone>.weights.h5`,
     where a backbone without a file is left out unless `needs_all`. cifar_cnn has the weights that come with the package
@@ -174,7 +174,7 @@ def find_weights(weights: str, names: Sequence[str], needs_all: bool = True) -> 
     """
     if weights == "none":
         return dict.fromkeys(names)
-    bundled = {"cifar_cnn": str(cifar_cnn.BUNDLED)}
+    bundled = {"cifar_cnn": "bundled"}
     path = Path(weights).expanduser()
     if (own := path / "cifar_cnn.npz").is_file():
         bundled = {"cifar_cnn": str(own.resolve())}

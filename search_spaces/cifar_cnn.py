@@ -42,7 +42,7 @@ CLASSES = frozenset(("airplane", "automobile", "bird", "cat", "deer", "dog", "fr
 
 
 def build(pixels: Any, weights: str | None) -> keras.Model:
-    """The trunk on raw pixels (0..255), with the weights of a file or random ones, as one flat graph.
+    """The trunk on raw pixels (0..255), with the bundled weights, those of a file, or random ones, as one flat graph.
 
     Raises:
         UserError: the file or its .json is missing or damaged.
@@ -56,7 +56,7 @@ def build(pixels: Any, weights: str | None) -> keras.Model:
     features = trunk(populated(TRUNK), pixels)
     model = keras.Model(keras.utils.get_source_inputs(features), features)
     if weights is not None:
-        arrays = read(Path(weights))
+        arrays = read(BUNDLED if weights == "bundled" else Path(weights))
         for weight in model.weights:
             weight.assign(arrays[weight.path].astype("float32"))
     return model

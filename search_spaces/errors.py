@@ -9,9 +9,13 @@ from contextlib import contextmanager
 class UserError(Exception):
     """Something that the user gave cannot be used.
 
-    The message names the option or file, the value, the rule that it breaks and the remedy. Scripts print it
-    without a traceback.
+    The message names the option or file, the value, the rule that it breaks and the remedy. Scripts and notebooks
+    print it without a traceback.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class Unavailable(UserError):

@@ -55,7 +55,9 @@ class Range:
 
     def nearest(self, value: Any) -> Value | None:
         """The value as the range has it, or None outside of it; a step of a float lies a rounding error off."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        if not abs(value) <= 2 * max(abs(self.low), abs(self.high)) + 1:  # NaN, or what is far beyond any rounding
             return None
         low, step = self.low, self.step
         nearest = value if step is None else round(low + round((value - low) / step) * step, 10)

@@ -68,6 +68,13 @@ def test_what_answers_at_once_loads_no_engine(module: str) -> None:
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "set()"
 
 
+def test_the_python_interface_loads_no_engine_until_it_searches() -> None:
+    code = "import sys; from tuner import *; assert run_study; print({'ray', 'tensorflow', 'keras'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "set()"
+    code = "import sys, tuner; print(any(name.startswith(('tuner.', 'results', 'pandas')) for name in sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "False"
+
+
 def test_the_driver_of_a_search_loads_no_training_library() -> None:
     code = "import sys, tuner.cluster, tuner.search; print({'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "set()"

@@ -1,6 +1,6 @@
 """Trials as Ray Tune's searchers hand them out: each as often as it takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,7 @@ class AttemptSearcher(Searcher):
     when all others have ended, so that it is alone. Both go on from their checkpoints.
     """
 
-    def __init__(self, attempts: Sequence[Attempt], concurrency: int, retries: Retries) -> None:
+    def __init__(self, attempts: Sequence[Attempt], concurrency: Callable[[], int], retries: Retries) -> None:
         super().__init__(metric="val_accuracy", mode="max")
         self._waiting = [attempt for attempt in attempts if not attempt.failure]
         self._again = [attempt for attempt in attempts if attempt.failure]
@@ -46,7 +46,7 @@ class AttemptSearcher(Searcher):
         self._running: dict[str, Attempt] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        if len(self._running) >= self._concurrency:
+        if len(self._running) >= self._concurrency():
             return None
         attempt = self._waiting.pop(0) if self._waiting else self._new()
         if attempt is None and self._running:

@@ -10,9 +10,15 @@ from ray._private import ray_constants
 
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
+from tuner.environment import environment, unless_set
 from tuner.interrupt import StopNow, terminate_as_interrupt
 from tuner.ray_watch import RayWatch
 
+OF_THE_DRIVER = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
+"""Ray's per-trial CSV, JSON and TensorBoard files would repeat our records."""
+# glibc keeps up to eight pools of memory a processor, and each has holes: a worker grew by 1 MB more a trial.
+INHERITED = {"TF_CPP_MIN_LOG_LEVEL": "2", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "MALLOC_ARENA_MAX": "2"}
+"""By the workers of a cluster that is started here."""
 PASSED_ON = ("KERAS_BACKEND", "MALLOC_ARENA_MAX")
 """Variables that workers elsewhere need. Those here inherit all; told of some they would start a second later."""
 
@@ -24,20 +30,19 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     Raises:
         UserError: Ray cannot be reached or started.
     """
-    if ray.is_initialized():
-        yield
-        return
-    # Workers inherit these. Ray's per-trial CSV, JSON and TensorBoard files would repeat our records.
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # glibc keeps up to eight pools of memory a processor, and each has holes: a worker grew by 1 MB more a trial.
-    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    with environment(unless_set(OF_THE_DRIVER)):
+        if ray.is_initialized():
+            yield
+            return
+        with environment(unless_set(INHERITED)), _on_this_machine(not config.address), _started(config, terminal):
+            yield
+
+
+@contextmanager
+def _started(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     if config.address:
         print(f"Note: --address {config.address}: whoever may use that cluster may run code in the trials' processes, "
               "and read their images and models", file=terminal, flush=True)  # fmt: skip
-    else:
-        _stay_on_this_machine()
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
         context = ray.init(
@@ -54,6 +59,8 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     terminate_as_interrupt()  # Ray has just set a handler of its own
     node = ray._private.worker._global_node
     assert node is not None
+    if not config.address and (node.metrics_export_port or 0) > 0:  # -1 where Ray was told to have none
+        print(f"Metrics for Prometheus: http://127.0.0.1:{node.metrics_export_port}/metrics", file=terminal, flush=True)
     watch = RayWatch(node, terminal)
     watch.start()
     try:
@@ -70,11 +77,17 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
         watch.close()
 
 
-def _stay_on_this_machine() -> None:
-    """Let the servers of a cluster that is started here listen on 127.0.0.1.
+@contextmanager
+def _on_this_machine(is_wanted: bool) -> Iterator[None]:
+    """Let the servers of a cluster that is started in the block listen on 127.0.0.1.
 
     By default all but the dashboard listen to everybody: metrics without any protection, the others behind a token. Ray
     has a setting for clusters of one machine (ray_constants.py, 2.60), meant for systems whose firewalls would ask.
     """
-    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for Ray's processes
-    ray_constants.ENABLE_RAY_CLUSTER = False
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    with environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"} if is_wanted else {}):  # for Ray's processes
+        ray_constants.ENABLE_RAY_CLUSTER = before and not is_wanted
+        try:
+            yield
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = before

@@ -4,19 +4,23 @@ import dataclasses
 import datetime
 import json
 import math
+import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
 from results.paths import CACHE, RunPaths
 from results.records import StudyRecord, first_problem
+from results.run_files import is_uri
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Value
 from search_spaces.registry import SPACES
+from tuner.options import coerced, described, flag, names, option, seconds, settings
 from tuner.trial.limits import Limits
 
 SCHEDULERS = ("asha", "none")
@@ -24,6 +28,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_STORE = CACHE / "features"
 
 
+@described
 @dataclass(frozen=True)
 class StudyConfig:
     """The options of one study, checked when it is made; fields are named as search.py's options.
@@ -32,53 +37,59 @@ class StudyConfig:
         UserError: an option out of its range.
     """
 
-    space: str = "finetune"
-    data: str = "cifar10"
-    image_size: int | None = None
-    strict: bool = False
-    weights: str = "imagenet"
-    backbones: tuple[str, ...] | None = None
-    """None: all whose weights can be had."""
-    trials: int = 20
-    max_epochs: int = 20
-    time_budget: float | None = None
-    """Seconds."""
-    recipes: tuple[str, ...] = ()
-    configs: Path | None = None
-    fix: Mapping[str, Value] = field(default_factory=dict)
-    warm_start: tuple[str, ...] = ()
-    """Runs: folders, or names in `storage`."""
-    max_parameters: int | None = None
-    max_latency: float | None = None
-    """Milliseconds for one image alone."""
-    scheduler: str = "asha"
-    grace_epochs: int = 1
-    reduction_factor: float = 3.0
-    max_failures: int = 3
-    """Workers that a trial may lose and go on."""
-    trial_timeout: float = 6 * 3600.0
-    """Seconds without an epoch, after which a trial is taken to hang."""
-    concurrency: int | None = None
-    cpus_per_trial: float | None = None
-    gpus_per_trial: float | None = None
-    precision: str = "auto"
-    feature_store: Path = DEFAULT_STORE
-    """A folder of each node."""
-    feature_store_gb: float = 20.0
-    """0 keeps no features."""
-    views: int = 0
-    finalists: int = 3
-    """0 trains none again, and the test split stays shut."""
-    finalist_seeds: int = 3
-    retrain: bool = False
-    seed: int = 0
-    name: str | None = None
-    storage: Path = Path("runs")
-    address: str | None = None
-    dashboard: bool = True
+    space: str = option("finetune", "finetune, custom_cnn, or PACKAGE.MODULE:NAME of a KerasTuner HyperModel.")
+    data: str = option("cifar10", "cifar10, digits, a folder with a subfolder a class, or of splits, or .npz.")
+    image_size: int | None = option(None, "Side in pixels. Default: their own if alike and square, or 96.")
+    strict: bool = option(False, "An image that does not decode is an error, not skipped.")
+    weights: str = option("imagenet", "imagenet, none, a file, or a folder of BACKBONE.weights.h5.")
+    backbones: tuple[str, ...] | None = option(
+        None, "Those that finetune may choose. Default: all whose weights can be had.", names
+    )
+    trials: int = option(20, "Number of configurations to try.")
+    max_epochs: int = option(20, "Epochs of a trial that is not stopped early.")
+    time_budget: float | None = option(None, "End the search after this long: 90s, 30m, 1.5h, 2d, none.", seconds)
+    recipes: tuple[str, ...] = option((), "Known systems to try first, or all; they count among --trials.", names)
+    configs: Path | None = option(None, "JSON list of configurations to try first; they count, too.")
+    fix: Mapping[str, Value] = option(dict, "Keep a hyperparameter there; repeatable.", settings)
+    warm_start: tuple[str, ...] = option((), "Runs of the same space and classes to learn from.", names)
+    max_parameters: int | None = option(None, "Train no model that has more.")
+    max_latency: float | None = option(None, "Train no model that takes more milliseconds for an image.")
+    scheduler: str = option("asha", "asha stops weak trials early; none trains all to the end.")
+    grace_epochs: int = option(1, "Epochs before ASHA may stop a trial: its first rung.")
+    reduction_factor: float = option(3.0, "ASHA lets about one in this many go on from each rung.")
+    max_failures: int = option(3, "Lost workers after which a trial is given up.")
+    trial_timeout: float | None = option(6 * 3600.0, "A trial hangs that has no epoch for this long.", seconds)
+    concurrency: int | None = option(None, "Most trials at a time. Default: as many as fit.")
+    cpus_per_trial: float | None = option(None, "CPUs (threads) of a trial. Default: 1, or a GPU's share.")
+    gpus_per_trial: float | None = option(None, "GPUs of a trial, or a share. Default: what it needs.")
+    precision: str = option("auto", "float32, bfloat16, or auto: the faster one here, measured once.")
+    feature_store: Path = option(DEFAULT_STORE, "Folder of what frozen layers put out, on each node, kept for later.")
+    feature_store_gb: float = option(20.0, "What it may hold; what was used longest ago goes first. 0: none.")
+    views: int = option(0, "Augmented views of each image to keep; 0 augments anew in each epoch.")
+    finalists: int = option(3, "Best configurations to train again at the end. 0: the test split stays shut.")
+    finalist_seeds: int = option(3, "New seeds for each finalist.")
+    retrain: bool = option(False, "Then train the winner on the validation images too.")
+    seed: int = option(0, "Draws splits, configurations and weights.")
+    name: str | None = option(None, "Of the run. Default: the space and the time.")
+    storage: str = option("runs", "Folder of runs, or where an object store has them: s3://BUCKET/RUNS, gs://...")
+    study_storage: str | None = option(
+        None, "Database of a study that several drivers work on: postgresql://USER@HOST/DATABASE. Default: in the run."
+    )
+    address: str | None = option(
+        None, "Of a running Ray cluster: auto, HOST:PORT, ray://HOST. Default: start Ray here."
+    )
+    dashboard: bool = option(True, "Start Ray's dashboard on 127.0.0.1.", flag="--dashboard/--no-dashboard")
+    monitor: bool = option(False, "Show the trials in optuna-dashboard, on 127.0.0.1.", flag="--monitor/--no-monitor")
+    tensorboard: bool = option(False, "Write logs for TensorBoard into the run.", flag="--tensorboard/--no-tensorboard")
+    mlflow: str | None = option(None, "Log trials to this MLflow server or store, such as sqlite:///mlflow.db.")
     paths: RunPaths = field(init=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.data, str | os.PathLike):
+            raise UserError("--data: arrays and data sets go beside the options: run_study(config, (images, labels))")
+        given = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.init}
+        for name, value in coerced(type(self), given).items():
+            object.__setattr__(self, name, value)
         at_least = {
             "image_size": 8,
             "trials": 1,
@@ -92,9 +103,9 @@ class StudyConfig:
             "seed": 0,
             "views": 0,
         }
-        for option, least in at_least.items():
-            value = getattr(self, option)
-            _require(value is None or value >= least, option, value, f"must be at least {least}")
+        for name, least in at_least.items():
+            value = getattr(self, name)
+            _require(value is None or value >= least, name, value, f"must be at least {least}")
         floats = (
             "cpus_per_trial",
             "gpus_per_trial",
@@ -104,12 +115,12 @@ class StudyConfig:
             "feature_store_gb",
             "max_latency",
         )
-        for option in floats:
-            value = getattr(self, option)
-            _require(value is None or math.isfinite(value), option, value, "must be finite")
-        for option in ("cpus_per_trial", "time_budget", "trial_timeout", "max_latency"):
-            value = getattr(self, option)
-            _require(value is None or value > 0, option, value, "must be more than 0")
+        for name in floats:
+            value = getattr(self, name)
+            _require(value is None or math.isfinite(value), name, value, "must be finite")
+        for name in ("cpus_per_trial", "time_budget", "trial_timeout", "max_latency"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, name, value, "must be more than 0")
         gigabytes = self.feature_store_gb
         _require(gigabytes >= 0, "feature_store_gb", gigabytes, "must be 0 (keep no features) or more")
         _require(not self.views or gigabytes > 0, "views", self.views, "needs a --feature-store-gb of more than 0")
@@ -134,12 +145,35 @@ class StudyConfig:
             ",".join(self.backbones or ()),
             f"belongs to --space finetune, not to {self.space}",
         )
+        self._check_study_storage()
+        _require(
+            not re.search("://[^/@]*:[^/@]+@", self.mlflow or ""),
+            "mlflow",
+            "with a password",
+            "it would be written into study.json; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead",
+        )
         name = self.name or f"{self.space.rpartition(':')[2]}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-        inside = Path(self.data).is_dir() and self.storage.resolve().is_relative_to(Path(self.data).resolve())
+        object.__setattr__(self, "storage", str(self.storage))
+        rule = "must hold no key, which study.json would tell; AWS's own environment variables and files may"
+        bucket = is_uri(self.storage) and urlsplit(self.storage)
+        _require(not (bucket and bucket.password), "storage", f"s3://...@{bucket and bucket.hostname}", rule)
+        storage, data = Path(self.storage), Path(self.data)
+        inside = not is_uri(self.storage) and data.is_dir() and storage.resolve().is_relative_to(data.resolve())
         _require(not inside, "storage", self.storage, f"must not lie inside --data {self.data}: runs are no images")
         object.__setattr__(self, "paths", RunPaths.of(self.storage, name))
         if self.feature_store.parts[:1] != ("~",):  # that is for each node to expand; workers run in other folders
             object.__setattr__(self, "feature_store", self.feature_store.absolute())
+
+    def _check_study_storage(self) -> None:
+        if self.study_storage is None:
+            return
+        url = urlsplit(self.study_storage)
+        hidden = f"{url.scheme}://{url.username}:...@{url.hostname}"
+        rule = "must have no password, which study.json would tell; put it into ~/.pgpass or PGPASSWORD"
+        _require(not url.password, "study_storage", hidden, rule)
+        _require("password" not in url.query, "study_storage", hidden, rule)
+        rule = "needs a --name, by which its drivers know the study"
+        _require(self.name is not None, "study_storage", self.study_storage, rule)
 
     @classmethod
     def of(
@@ -147,8 +181,8 @@ class StudyConfig:
     ) -> "StudyConfig":
         """The options of a run that is there, wherever it lies now, but for those that are given anew.
 
-        A record says neither which cluster to trust nor whose code to run: --address is given each time, and --space
-        if it is not one of ours. The precision is the one that was measured.
+        A record says neither whom to trust nor whose code to run: --address, --mlflow and --study-storage are given
+        each time, and --space if it is not one of ours. The precision is the one that was measured.
 
         Args:
             study: the run's record.
@@ -159,13 +193,13 @@ class StudyConfig:
         Raises:
             UserError: an option that may not change, a space that has to be named, or a damaged record.
         """
-        place = {"name": paths.name, "storage": paths.root.parent}
-        for option in sorted(given.keys() - place.keys() - set(may_change)):
-            before, now = study.options.get(option), _plain(given[option])
+        place = {"name": paths.name, "storage": paths.storage}
+        for name in sorted(given.keys() - place.keys() - set(may_change)):
+            before, now = study.options.get(name), _plain(given[name])
             if before != now:
                 raise UserError(
-                    f"{_flag(option)} {_said(now)}: the study was begun with {_said(before)}, which cannot be another "
-                    f"here. These can: {', '.join(map(_flag, may_change))}"
+                    f"{flag(name)} {_said(now)}: the study was begun with {_said(before)}, which cannot be another "
+                    f"here. These can: {', '.join(map(flag, may_change))}"
                 )
         space = str(study.options.get("space"))
         if space not in SPACES and "space" not in given:
@@ -173,7 +207,13 @@ class StudyConfig:
                 f"{paths.root}: its space is code, {space}, which would run now. If you trust it, name it again: "
                 f"--space {space}"
             )
-        own = {"data": study.data.source, "address": None, "precision": study.precision}
+        own = {
+            "data": paths.source(study.data.source),
+            "address": None,
+            "mlflow": None,
+            "study_storage": given.get("study_storage"),
+            "precision": study.precision,
+        }
         options = {name: value for name, value in given.items() if name in may_change}
         try:
             return TypeAdapter(cls).validate_python({**study.options, **own, **options, **place})
@@ -190,13 +230,9 @@ class StudyConfig:
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
-def _require(holds: bool, option: str, value: object, rule: str) -> None:
+def _require(holds: bool, name: str, value: object, rule: str) -> None:
     if not holds:
-        raise UserError(f"{_flag(option)} {value}: {rule}")
-
-
-def _flag(option: str) -> str:
-    return f"--{option.replace('_', '-')}"
+        raise UserError(f"{flag(name)} {value}: {rule}")
 
 
 def _said(value: Any) -> str:
@@ -209,63 +245,6 @@ def _said(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """As JSON has it."""
     return json.loads(json.dumps(value, default=str))
-
-
-def parsed(texts: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a command line's options that `StudyConfig` has, as it has them: lists, settings, durations are texts.
-
-    Raises:
-        UserError: a text that is none of those.
-    """
-    found = {item.name: texts[item.name] for item in dataclasses.fields(StudyConfig) if item.init}
-    for option in ("recipes", "warm_start", "backbones"):
-        found[option] = None if texts[option] is None else names(texts[option])
-    budget = texts["time_budget"]
-    found["time_budget"] = None if budget in (None, "none") else seconds("--time-budget", budget)
-    found["trial_timeout"] = seconds("--trial-timeout", texts["trial_timeout"])
-    return found | {"fix": settings(texts["fix"] or ())}
-
-
-def seconds(option: str, text: str) -> float:
-    """A duration such as `90s`, `30m`, `1.5h` or `2d`, given to that option, in seconds; a bare number counts seconds.
-
-    Raises:
-        UserError: anything else.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
-    if not match:
-        raise UserError(f"{option} {text!r} must be a number of seconds, or one with a unit: 90s, 30m, 1.5h or 2d")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Names separated by commas."""
-    return tuple(filter(None, map(str.strip, text.split(","))))
-
-
-def settings(texts: Sequence[str]) -> dict[str, Value]:
-    """What --fix says, as in `blocks=3`: numbers, true and false as JSON has them, everything else as text.
-
-    Raises:
-        UserError: a text without a name or a value, or a name twice.
-    """
-    found: dict[str, Value] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise UserError(f"--fix {text!r} must be NAME=VALUE, such as --fix augmentation=standard")
-        if name in found:
-            raise UserError(f"--fix {text}: {name} is fixed at {found[name]} already; give one of the two")
-        found[name] = _value(value)
-    return found
-
-
-def _value(text: str) -> Value:
-    try:
-        value = json.loads(text.lower() if text in ("True", "False") else text)
-    except ValueError:
-        return text
-    return value if isinstance(value, bool | int | float) else text
 
 
 def read_configurations(file: Path) -> list[dict[str, Any]]:

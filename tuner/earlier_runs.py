@@ -1,7 +1,11 @@
 """The records of earlier runs that a study is to know."""
 
+from pathlib import Path
+
 from results.paths import RunPaths
 from results.records import StudyRecord, TrialRecord, read_study, read_trials
+from results.remote import existing_run
+from results.run_files import is_uri
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 
@@ -14,14 +18,14 @@ def earlier_runs(config: StudyConfig) -> list[tuple[RunPaths, StudyRecord, list[
     """
     found = {}
     for run in config.warm_start:
-        folder = RunPaths.folder_of(run, config.storage)
-        if not folder.is_dir():
+        place = RunPaths.place_of(run, config.storage)
+        if not (is_uri(place) or Path(place).is_dir()):
             raise UserError(
                 f"--warm-start {run}: there is no run of that name in {config.storage}, and no folder {run}; "
                 "give names there, or paths of run directories"
             )
         try:
-            paths = RunPaths.existing(folder)
+            paths = existing_run(place)
             found[paths.root] = paths, _checked(read_study(paths)), read_trials(paths)
         except UserError as error:
             raise UserError(f"--warm-start {run}: {error}; leave that run out") from error

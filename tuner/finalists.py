@@ -18,11 +18,13 @@ from results.records import TO_GO_ON, TrialRecord, read_study, read_trials
 from results.wording import counted
 from search_spaces.configuration import Configuration, one_line
 from tuner.attempts import Attempt, AttemptSearcher
+from tuner.capacity import Capacity
 from tuner.clock import StudyClock, searched
 from tuner.config import StudyConfig
 from tuner.ending import Ending
 from tuner.experiment import run_trials
 from tuner.monitor import Monitor
+from tuner.observers import observed
 from tuner.recorder import Recorder
 from tuner.retries import Retries
 from tuner.test_split import open_test
@@ -78,13 +80,16 @@ def train_finalists(config: StudyConfig, data: ImageData, settings: TrialSetting
         finals.root.mkdir(exist_ok=True)
         print(f"Finalists: the best {config.finalists} trained again on {counted(config.finalist_seeds, 'new seed')} "
               f"({counted(len(runs), 'training')} left)", file=terminal, flush=True)  # fmt: skip
-        clock = StudyClock(searched(read_trials(finals)))
-        name = f"{config.paths.name}, finalists"
-        with Monitor(name, len(runs), config.max_epochs, terminal, clock) as monitor:
+        before = read_trials(finals)
+        clock, study = StudyClock(searched(before)), read_study(config.paths)
+        with (
+            Monitor(f"{config.paths.name}, finalists", len(runs), config.max_epochs, terminal, clock) as monitor,
+            observed(config, study, settings.resources, monitor, before, "finalists") as observers,
+        ):
             # Their models are all kept, and none is turned away for a limit that it has met before.
             kept = max(run.number for run in runs) + 1
             own = dataclasses.replace(settings, run=finals, kept=kept, limits=Limits())
-            train(config, own, runs, config.max_epochs, data, clock, monitor.changed, monitor.say)
+            train(config, own, runs, config.max_epochs, data, clock, observers.changed, monitor.say)
     return ranked(read_trials(config.paths), read_trials(finals))
 
 
@@ -151,7 +156,7 @@ def train(
     going_on = [trial for trial in read_trials(paths) if trial.trial in numbers]
     ending, retries = Ending(clock), Retries(config.max_failures, {trial.trial: trial.lost for trial in going_on})
     recorder = Recorder(paths, max_epochs, clock, ending, retries, on_change, on_note, going_on, config.trial_timeout)
-    searcher = AttemptSearcher([run.attempt for run in runs], settings.resources.concurrency, retries)
+    searcher = AttemptSearcher([run.attempt for run in runs], Capacity(config, settings.resources), retries)
     run_trials(paths, searcher, FIFOScheduler(), recorder, settings, data, ending)
     return recorder.trials
 

@@ -26,7 +26,9 @@ def create_study(journal: Path, name: str) -> optuna.Study:
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
     sampler = optuna.samplers.RandomSampler(seed=0)
-    return optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction="maximize")
+    study = optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction="maximize")
+    study.set_metric_names(["val_accuracy"])  # for who looks at it
+    return study
 
 
 def restore(
@@ -56,12 +58,18 @@ def _frozen(frozen: FrozenTrial, trial: TrialRecord, began: datetime.datetime) -
     if trial.state in records.TO_GO_ON:
         return frozen
     frozen.datetime_complete = frozen.datetime_start + datetime.timedelta(seconds=trial.seconds)
-    ended = {records.TrialState.DONE: TrialState.COMPLETE, records.TrialState.STOPPED: TrialState.PRUNED}
-    frozen.state = ended.get(trial.state, TrialState.FAIL) if trial.epochs else TrialState.FAIL
-    if frozen.state is TrialState.COMPLETE:
-        frozen.values = [trial.accuracy]
-    elif frozen.state is TrialState.PRUNED:
-        frozen.values = [trial.epochs[-1].val_accuracy]  # as `Study.tell` does
-    elif frozen.state is TrialState.FAIL:
+    frozen.state, value = outcome(trial)
+    if value is not None:
+        frozen.values = [value]
+    else:
         frozen.set_user_attr("failure", trial.reason)
     return frozen
+
+
+def outcome(trial: TrialRecord) -> tuple[TrialState, float | None]:
+    """What Optuna knows of a trial that is over: its state, and the value, which one that failed has not."""
+    if trial.state is records.TrialState.DONE and trial.epochs:
+        return TrialState.COMPLETE, trial.accuracy
+    if trial.state is records.TrialState.STOPPED and trial.epochs:
+        return TrialState.PRUNED, trial.epochs[-1].val_accuracy  # as `Study.tell` does
+    return TrialState.FAIL, None

@@ -1,19 +1,24 @@
 """What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from results.records import TO_GO_ON, TrialRecord, TrialState
+from results.records import TrialRecord, TrialState
 from results.wording import counted, duration
 from search_spaces.configuration import one_line
 from tuner.clock import StudyClock
+from tuner.notebook import LiveOutput, is_notebook
+from tuner.progress import Progress
 
+BAR = 24
+"""Width of the bar that shows how many trials have ended."""
 SHOWN = 8
 """Rows of the live table: the running trials, then the best of the others."""
 
@@ -41,21 +46,25 @@ class Monitor:
         time_budget: float | None = None,
         known: Sequence[TrialRecord] = (),
     ) -> None:
-        self.console = Console(file=terminal, highlight=False, markup=False, emoji=False)
+        in_notebook = is_notebook()
+        self.console = Console(file=terminal, highlight=False, markup=False, emoji=False, force_jupyter=False)
+        self._is_live = in_notebook or self.console.is_terminal
         self._name, self._count, self._max_epochs, self._time_budget = name, trials, max_epochs, time_budget
-        self._trials = {trial.trial: trial for trial in known}
+        self._progress = Progress(known, SHOWN)
         self._clock = clock
-        self._live = Live(
-            get_renderable=self._table,
-            console=self.console,
-            refresh_per_second=2,
-            transient=True,
-            redirect_stdout=False,  # what is printed elsewhere belongs into the log
-            redirect_stderr=False,
-        )
+        self._live: Live | LiveOutput = LiveOutput(self._table)
+        if not in_notebook:
+            self._live = Live(
+                get_renderable=self._table,
+                console=self.console,
+                refresh_per_second=2,
+                transient=True,
+                redirect_stdout=False,  # what is printed elsewhere belongs into the log
+                redirect_stderr=False,
+            )
 
     def __enter__(self) -> "Monitor":
-        if self.console.is_terminal:
+        if self._is_live:
             self._live.start()
         return self
 
@@ -68,12 +77,11 @@ class Monitor:
 
     def changed(self, record: TrialRecord) -> None:
         """A trial began, finished an epoch, or ended."""
-        best_before = self._best()
-        # A new dict each time: the live table is drawn by another thread.
-        self._trials = self._trials | {record.trial: record}
-        if self.console.is_terminal:
+        best_before = self._progress.best
+        self._progress.put(record)
+        if self._is_live:
             return
-        best = self._best()
+        best = self._progress.best
         is_better = best is not None and (best_before is None or best.accuracy > best_before.accuracy)
         if record.state is TrialState.INFEASIBLE:
             return  # there may be dozens; the others' lines count them
@@ -89,40 +97,36 @@ class Monitor:
                 f"{configuration}"
             )
 
-    def _best(self) -> TrialRecord | None:
-        scored = [trial for trial in self._trials.values() if trial.best_epoch]
-        return max(scored, key=lambda trial: (trial.accuracy, -trial.trial), default=None)
-
-    def _ended(self) -> int:
-        return sum(
-            trial.state not in (*TO_GO_ON, TrialState.INFEASIBLE)  # these do not count among --trials
-            for trial in self._trials.values()
-        )
+    def close(self) -> None:
+        """There will be no further change; what there was is shown until the block ends."""
 
     def _summary(self) -> str:
-        counts = Counter(trial.state for trial in self._trials.values())
+        counts = self._progress.counts
         text = ", ".join(
             f"{counts[state]} {state.lower()}"
             for state in TrialState
             if counts[state] or state not in (TrialState.INFEASIBLE, TrialState.INTERRUPTED)
         )
         left = self._seconds_left()
-        return f"{text}; {self._ended()} of {self._count} ended" + (f", about {duration(left)} left" if left else "")
+        return f"{text}; {self._progress.ended} of {self._count} ended" + (
+            f", about {duration(left)} left" if left else ""
+        )
 
     def _seconds_left(self) -> float | None:
         """From the pace of the trials that ended; never more than the budget leaves. None before the first end."""
         budget = self._time_budget
         by_budget = None if budget is None else max(0.0, budget - self._clock())
-        if not self._ended():
+        ended = self._progress.ended
+        if not ended:
             return by_budget
-        by_pace = self._clock() / self._ended() * (self._count - self._ended())
+        by_pace = self._clock() / ended * (self._count - ended)
         return by_pace if by_budget is None else min(by_pace, by_budget)
 
     def _table(self) -> Group:
-        best = self._best()
-        head = [
+        best = self._progress.best
+        head: list[RenderableType] = [
             Text(f"Thaw  {self._name}  {duration(self._clock())}", style="bold"),
-            Text(self._summary()),
+            Columns([ProgressBar(total=self._count, completed=self._progress.ended, width=BAR), Text(self._summary())]),
         ]
         if best:
             head.append(Text(f"best {_percent(best)}  {_called(best)}: {one_line(best.configuration)}", style="green"))
@@ -130,10 +134,7 @@ class Monitor:
         for title in ("trial", "state", "epoch", "val accuracy", "best"):
             table.add_column(title, justify="left" if title == "state" else "right", min_width=len(title), no_wrap=True)
         table.add_column("configuration", ratio=1, no_wrap=True, overflow="ellipsis")
-        ordered = sorted(
-            self._trials.values(), key=lambda trial: (trial.state is not TrialState.RUNNING, -trial.accuracy)
-        )
-        for trial in ordered[:SHOWN]:
+        for trial in self._progress.shown():
             last = trial.epochs[-1] if trial.epochs else None
             table.add_row(
                 str(trial.trial),

@@ -11,7 +11,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from results.best_models import BestModels, SavedModel
-from results.paths import RunPaths
+from results.paths import BEST, RunPaths
 from results.records import EpochRecord, TrialRecord, TrialState, write
 from results.wording import duration
 from search_spaces.errors import UserError
@@ -99,7 +99,8 @@ class Recorder(tune.Callback):
         elif "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])
         elif not result.get("ended"):
-            self._add_epoch(record, result)
+            for one in (*result.get("before", ()), result):
+                self._add_epoch(self.trials[record.trial], one)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         record = self.trials[trial.config["trial"]]
@@ -131,16 +132,20 @@ class Recorder(tune.Callback):
             if record is not None and record.state is TrialState.RUNNING and kept.epoch == len(record.epochs) + 1:
                 self._add_epoch(record, kept.result)
         for record in list(self.trials.values()):
-            if record.state is TrialState.RUNNING:
+            if record.state is TrialState.RUNNING and not record.driver:
                 self._set(dataclasses.replace(record, state=TrialState.INTERRUPTED, seconds=self._seconds(record)))
 
     def _kept(self) -> list[SavedModel]:
         """What the index of models tells; if that is damaged, nothing: how the search ended is to be told first."""
         try:
-            return BestModels(self._paths.best).ranked()
+            return BestModels(self._paths.files.inside(BEST)).ranked()
         except (UserError, OSError) as error:
             print(error, file=sys.stderr)
             return []
+
+    def take(self, record: TrialRecord) -> None:
+        """Write down what another driver says of one of its trials."""
+        self._set(record)
 
     def _new(self, trial: Trial) -> TrialRecord:
         given = trial.config

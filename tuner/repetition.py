@@ -2,11 +2,11 @@
 
 import dataclasses
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from results.paths import RunPaths
 from results.records import TrialRecord, TrialState, read_trials
+from results.remote import existing_run
 from results.wording import counted
 from search_spaces.errors import UserError
 from tuner.clock import StudyClock
@@ -26,7 +26,7 @@ ALIKE = 1e-3
 """Losses that differ by no more do so by how sums are rounded."""
 
 
-def named_trial(text: str, storage: Path) -> tuple[RunPaths, TrialRecord]:
+def named_trial(text: str, storage: str) -> tuple[RunPaths, TrialRecord]:
     """What --repeat RUN:TRIAL names: a run in `storage`, or a folder, and the number of one of its trials.
 
     Raises:
@@ -35,7 +35,7 @@ def named_trial(text: str, storage: Path) -> tuple[RunPaths, TrialRecord]:
     run, colon, number = text.rpartition(":")
     if not (colon and run and number.isdecimal()):
         raise UserError(f"--repeat {text} must be RUN:TRIAL, such as --repeat finetune-20260102-030405:7")
-    paths = RunPaths.existing(RunPaths.folder_of(run, storage))
+    paths = existing_run(RunPaths.place_of(run, storage))
     trials = {trial.trial: trial for trial in read_trials(paths)}
     if int(number) not in trials:
         last = max(trials, default=None)
@@ -51,7 +51,7 @@ def repeat(
     """Train it for as many epochs as it had, of a schedule as long as its own, and show both curves side by side."""
     from tuner.finalists import Run, train
 
-    paths = RunPaths(config.paths.root / "repeated" / config.paths.trial(trial.trial).name)
+    paths = config.paths.within("repeated", config.paths.trial(trial.trial).name)
     shutil.rmtree(paths.root, ignore_errors=True)
     paths.root.mkdir(parents=True, exist_ok=True)
     further = 1 if trial.state is TrialState.FAILED else 0  # the one that it failed in

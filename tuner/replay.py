@@ -27,38 +27,48 @@ def replay(
     now = {trial.trial: trial for trial in trials}
     for trial, event in _events(trials):
         if event is None:
-            proposer.begin(trial.trial, trial.configuration)
-            scheduler.on_trial_add(None, _as_rays(trial))  # type: ignore[arg-type]
+            begin(trial, proposer, scheduler)
         elif isinstance(event, EpochRecord):
-            if event.epoch == 1:
-                proposer.measure(trial.configuration, _measured(trial))
-            proposer.report(trial.trial, event.epoch, event.val_accuracy)
+            decision = report(trial, event, proposer, scheduler)
             deadline.observe(trial.configuration, event.epoch, event.ended - trial.started)
-            result = {"epoch": event.epoch, "val_accuracy": event.val_accuracy}
-            decision = scheduler.on_trial_result(None, _as_rays(trial), result)  # type: ignore[arg-type]
-            if event is trial.epochs[-1] and trial.state in TO_GO_ON:
+            if event is trial.epochs[-1] and trial.state in TO_GO_ON and not trial.driver:
                 now[trial.trial] = over = _settled(trial, decision, max_epochs)
                 if over.state is not TrialState.INTERRUPTED:
                     end(proposer, over)
         else:
-            if trial.state is TrialState.INFEASIBLE:
-                proposer.measure(trial.configuration, _measured(trial))
             end(proposer, trial)
     for trial in trials:
-        if trial.state in TO_GO_ON and not trial.epochs:
+        if trial.state in TO_GO_ON and not trial.epochs and not trial.driver:
             now[trial.trial] = dataclasses.replace(trial, state=TrialState.INTERRUPTED)
     return list(now.values())
+
+
+def begin(trial: TrialRecord, proposer: Proposer, scheduler: TrialScheduler) -> None:
+    """Tell them that a trial began."""
+    proposer.begin(trial.trial, trial.configuration)
+    scheduler.on_trial_add(None, _as_rays(trial))  # type: ignore[arg-type]
+
+
+def report(trial: TrialRecord, epoch: EpochRecord, proposer: Proposer, scheduler: TrialScheduler) -> str:
+    """Tell them of one of a trial's epochs: what the scheduler decides."""
+    if epoch.epoch == 1:
+        proposer.measure(trial.configuration, _measured(trial))
+    proposer.report(trial.trial, epoch.epoch, epoch.val_accuracy)
+    result = {"epoch": epoch.epoch, "val_accuracy": epoch.val_accuracy}
+    return scheduler.on_trial_result(None, _as_rays(trial), result)  # type: ignore[arg-type]
 
 
 def end(proposer: Proposer, trial: TrialRecord, excuses: tuple[str, ...] = EXCUSES) -> None:
     """Tell it how a trial ended; a failure whose reason begins with one of the excuses is not the configuration's."""
     is_own_fault = trial.state is TrialState.FAILED and not (trial.reason or "").startswith(excuses)
     is_infeasible = trial.state is TrialState.INFEASIBLE
+    if is_infeasible:
+        proposer.measure(trial.configuration, _measured(trial))
     proposer.end(trial.trial, trial.state is TrialState.DONE, is_own_fault, is_infeasible)
 
 
 def attempts(trials: Sequence[TrialRecord]) -> list[Attempt]:
-    """Those that are to go on; one that ran out of memory beside others, alone."""
+    """Those of this driver that are to go on; one that ran out of memory beside others, alone."""
     return [
         Attempt(
             trial.trial,
@@ -67,7 +77,7 @@ def attempts(trials: Sequence[TrialRecord]) -> list[Attempt]:
             failure=trial.reason,
         )
         for trial in trials
-        if trial.state in TO_GO_ON
+        if trial.state in TO_GO_ON and not trial.driver
     ]
 
 
@@ -97,4 +107,5 @@ def _measured(trial: TrialRecord) -> dict[str, float | None]:
 
 
 def _as_rays(trial: TrialRecord) -> SimpleNamespace:
+    """As much of it as our scheduler looks at."""
     return SimpleNamespace(config={"trial": trial.trial})

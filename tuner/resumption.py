@@ -5,11 +5,13 @@ import datetime
 import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from results.paths import RunPaths
 from results.records import StudyRecord, TrialState, read_known, read_study, read_trials
+from results.remote import existing_run
+from results.run_files import ObjectFiles, is_uri
 from results.wording import duration
 from search_spaces.configuration import complete
 from search_spaces.errors import UserError
@@ -21,7 +23,7 @@ from tuner.preparation import Preparation
 MAY_CHANGE = (
     "trials", "time_budget", "max_failures", "trial_timeout", "concurrency", "cpus_per_trial", "gpus_per_trial",
     "feature_store", "feature_store_gb", "finalists", "finalist_seeds", "retrain", "data", "weights", "address",
-    "dashboard",
+    "dashboard", "monitor", "tensorboard", "mlflow",
 )  # fmt: skip
 """Options: how much is searched and where, but not what. Images have to be the same; their folder may be another."""
 ANEW = "python scripts/search.py --warm-start RUN begins a new study that knows its trials"
@@ -33,9 +35,14 @@ def resumed(given: Mapping[str, Any]) -> StudyConfig:
     Raises:
         UserError: no such run, one of another version, or as `StudyConfig.of`.
     """
-    paths = _run(given.get("name"), given.get("storage", StudyConfig.storage))
+    paths = _run(given.get("name"), str(given.get("storage", StudyConfig.storage)))
     study = read_study(paths)
     _check_version(paths, study)
+    if (url := study.options.get("study_storage")) and "study_storage" not in given:
+        raise UserError(
+            f"--resume {paths.name}: its study is in a database, to which this machine would connect now. If you trust "
+            f"it, name it again: --study-storage {url}"
+        )
     config = StudyConfig.of(study, paths, given, MAY_CHANGE)
     before = read_trials(paths)
     spent, counted = searched(before), sum(trial.state is not TrialState.INFEASIBLE for trial in before)
@@ -88,11 +95,24 @@ def digest(space: Sequence[Hyperparameter]) -> str:
     return hashlib.sha256(repr(tuple(space)).encode()).hexdigest()[:16]
 
 
-def _run(name: str | None, storage: Path) -> RunPaths:
+def _run(name: str | None, storage: str) -> RunPaths:
     if name is None:
-        runs = sorted(file.parent.name for file in storage.expanduser().glob("*/study.json"))
-        raise UserError(f"--resume: --name says which run; {storage} has {', '.join(runs) or 'none'}")
-    return RunPaths.existing(RunPaths.of(storage, name).root)
+        raise UserError(f"--resume: --name says which run; {storage} has {_listed(storage)}")
+    paths = RunPaths.of(storage, name)
+    if not (paths.remote or paths.root.exists()):
+        raise UserError(f"--resume --name {name}: there is no such run; {storage} has {_listed(storage)}")
+    return existing_run(paths.place)
+
+
+def _listed(storage: str) -> str:
+    return ", ".join(_runs(storage)) or "none"
+
+
+def _runs(storage: str) -> list[str]:
+    if is_uri(storage):
+        names = [PurePosixPath(file.name) for file in ObjectFiles(storage, patience=0).all()]
+        return [name.parts[0] for name in names if name.parts[1:] == ("study.json",)]
+    return sorted(file.parent.name for file in Path(storage).expanduser().glob("*/study.json"))
 
 
 def _check_configurations(paths: RunPaths, space: Sequence[Hyperparameter], study: StudyRecord) -> None:
@@ -103,7 +123,7 @@ def _check_configurations(paths: RunPaths, space: Sequence[Hyperparameter], stud
     for file, configuration in said:
         try:
             missing = complete(space, configuration).keys() - configuration.keys()
-        except (UserError, OverflowError) as error:
+        except UserError as error:
             raise UserError(f"{file} is damaged: {error}") from error
         if missing:
             raise UserError(f"{file} is damaged: a configuration has no {', '.join(sorted(missing))}")

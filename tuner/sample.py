@@ -18,7 +18,7 @@ def sample(paths: RunPaths) -> Sample:
     study, test = read_study(paths), read_test(paths)
     side = study.data.image_size
     try:
-        data = load(study.data.source, side, study.options["seed"])
+        data = load(paths.source(study.data.source), side, study.options["seed"])
         if data.fingerprint() == study.data.fingerprint:
             return Sample("validation images", data.validation_images, data.validation_labels, data.train_images)
     except UserError:

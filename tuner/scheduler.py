@@ -19,8 +19,12 @@ class NumberedASHA(ASHAScheduler):
         super().on_trial_add(tune_controller, _numbered(trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        decision: str = super().on_trial_result(tune_controller, _numbered(trial), result)
-        return decision
+        # What a trial that goes on says of before is known already, unless it was lost with the driver.
+        decisions = [
+            super(NumberedASHA, self).on_trial_result(tune_controller, _numbered(trial), one)
+            for one in (*result.get("before", ()), result)
+        ]
+        return self.STOP if self.STOP in decisions else decisions[-1]
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         super().on_trial_complete(tune_controller, _numbered(trial), result)

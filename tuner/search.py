@@ -2,15 +2,9 @@
 
 import dataclasses
 import datetime
-import importlib.metadata
-import platform
-import shlex
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, TextIO
-
-import ray
+from contextlib import ExitStack
+from typing import TextIO
 
 from results.paths import RunPaths
 from results.records import (
@@ -20,42 +14,55 @@ from results.records import (
     TrialRecord,
     TrialState,
     read_known,
+    read_study,
     read_trials,
     write,
 )
 from results.whole_file import remove_unfinished
 from results.wording import counted, duration
-from search_spaces.configuration import Configuration, fixed
+from search_spaces.configuration import fixed
 from search_spaces.hyperparameter import Hyperparameter
+from tuner.capacity import Capacity
 from tuner.clock import StudyClock, searched
 from tuner.config import StudyConfig
 from tuner.ending import Ending
 from tuner.experiment import run_trials
 from tuner.first_trials import first_configurations
 from tuner.journal import create_study, restore
+from tuner.ledger import Ledger
 from tuner.monitor import Monitor
+from tuner.observers import links, observed
+from tuner.others import Others
 from tuner.preparation import Preparation
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
 from tuner.proposal.suggestion import Suggestions
 from tuner.recorder import Recorder
 from tuner.replay import attempts, replay
-from tuner.resumption import changed_code, digest, taken_up
+from tuner.resumption import changed_code, taken_up
 from tuner.retries import Retries
 from tuner.scheduler import create_scheduler, rungs
 from tuner.searcher import StudySearcher
 from tuner.settings import trial_settings
+from tuner.shared_study import SharedLedger, SharedStudy
+from tuner.study_page import study_page
+from tuner.study_record import machine, study_record, terms
 from tuner.trainable import TrialSettings
 from tuner.trial.datasets import ImageData
 from tuner.warm_start import tell, warm_start
 
-PACKAGES = ("thaw-tuner", "ray", "optuna", "keras", "keras-tuner", "tensorflow", "jax", "numpy")
-
 
 def search(
-    config: StudyConfig, data: ImageData, preparation: Preparation, terminal: TextIO, is_resumed: bool = False
+    config: StudyConfig,
+    data: ImageData,
+    preparation: Preparation,
+    terminal: TextIO,
+    until_end: ExitStack,
+    is_resumed: bool = False,
 ) -> TrialSettings:
     """Run all trials on the Ray cluster of this process into the run directory, and show them on `terminal`.
+
+    What else shows them then stays there until `until_end` closes.
 
     Returns:
         How they were trained.
@@ -65,6 +72,9 @@ def search(
     """
     paths = config.paths
     space = fixed(preparation.hyperparameters, config.fix)
+    shared = _shared(config)
+    if shared:
+        until_end.callback(shared.abandon)
     if is_resumed:
         study = taken_up(config, preparation, space)
         known: Sequence[TrialRecord] = read_known(paths)
@@ -72,20 +82,36 @@ def search(
         if note := changed_code(study, preparation):
             print(note, file=terminal, flush=True)
         where = dataclasses.replace(study.data, source=data.source)
-        study = dataclasses.replace(study, machine=_machine(settings), data=where, code=preparation.code)
+        study = dataclasses.replace(study, machine=machine(settings), data=where, code=preparation.code)
     else:
         first = first_configurations(config, space, terminal)
         known = warm_start(config, space, data.record(), terminal)
+        about = terms(config, preparation, space, data)
+        theirs = shared.join(about) if shared and not shared.is_founder else {}
+        if theirs:
+            config = dataclasses.replace(config, precision=theirs["precision"])
         settings = trial_settings(config, preparation, space, data, terminal)
-        study = _record(config, data, preparation, settings, space, first)
+        study = study_record(config, data, preparation, settings, space, first)
+        if shared:
+            study = dataclasses.replace(study, driver=shared.driver, started=theirs.get("started", study.started))
+            if shared.is_founder:
+                shared.found(about | {"precision": settings.precision, "started": study.started})
         paths.known.unlink(missing_ok=True)  # of a search that was ended before it began
         if known:
             write(paths.known, KnownTrials(tuple(known)))
     write(paths.study, study)
     proposer = Proposer(space, rungs(config), config.seed, config.limits().given())
     tell(proposer, known)
-    _run(config, study, space, proposer, settings, data, terminal)
+    _run(config, study, space, proposer, settings, data, terminal, until_end, shared)
     return settings
+
+
+def _shared(config: StudyConfig) -> SharedStudy | None:
+    """The study where several drivers work on it."""
+    if config.study_storage is None:
+        return None
+    driver = read_study(config.paths).driver if config.paths.study.is_file() else ""
+    return SharedStudy(config.study_storage, config.paths.name, driver)
 
 
 def _run(
@@ -96,37 +122,67 @@ def _run(
     settings: TrialSettings,
     data: ImageData,
     terminal: TextIO,
+    until_end: ExitStack,
+    shared: SharedStudy | None,
 ) -> None:
     """From where the records are until all trials have ended, or the time is up."""
-    paths, scheduler, concurrency = config.paths, create_scheduler(config), settings.resources.concurrency
+    paths, scheduler, resources = config.paths, create_scheduler(config), settings.resources
     before = read_trials(paths)
-    clock = StudyClock(searched(before))
+    clock = StudyClock(max(searched(before), _since(study) if shared else 0.0))
     ending = Ending(clock, config.time_budget)
-    deadline = Deadline(space, rungs(config)[0], config.time_budget, concurrency, clock)
+    deadline = Deadline(space, rungs(config)[0], config.time_budget, resources.concurrency, clock)
     trials = replay(before, config.max_epochs, proposer, deadline, scheduler)
     deadline.restart()
     _settle(paths, before, trials)
-    journal = create_study(paths.journal, paths.name)
-    restore(journal, Suggestions(space), trials, datetime.datetime.fromisoformat(study.started))
+    suggestions = Suggestions(space)
+    ledger: Ledger
+    if shared:
+        own = [trial for trial in trials if not trial.driver]
+        ledger = SharedLedger(shared, suggestions, ending, config.trials, own)
+    else:
+        journal = create_study(paths.journal, paths.name)
+        restore(journal, suggestions, trials, datetime.datetime.fromisoformat(study.started))
+        ledger = Ledger(journal, suggestions, ending)
+    if config.monitor:
+        until_end.enter_context(study_page(config.study_storage or str(paths.journal), terminal))
+    print("".join(f"{link}\n" for link in links(config)), end="", file=terminal, flush=True)
     begun, left = attempts(trials), config.trials - sum(trial.state is not TrialState.INFEASIBLE for trial in trials)
     retries = Retries(config.max_failures, {trial.trial: trial.lost for trial in trials})
     searcher = StudySearcher(
-        journal, space, proposer, deadline, study.first, config.max_epochs, concurrency, left, retries, ending, begun,
+        ledger, suggestions, proposer, deadline, study.first, config.max_epochs,
+        Capacity(config, resources), left, retries, begun,
         has_good=any(trial.state in (TrialState.DONE, TrialState.STOPPED) for trial in trials),
     )  # fmt: skip
     if study.resumed:
         over = counted(len(trials) - len(begun), "trial")
         print(f"Resumed after {duration(clock())} of search: {over} over, {len(begun)} to go on, {max(left, 0)} new",
               file=terminal, flush=True)  # fmt: skip
-    with Monitor(paths.name, config.trials, config.max_epochs, terminal, clock, config.time_budget, trials) as monitor:
+    with (
+        Monitor(paths.name, config.trials, config.max_epochs, terminal, clock, config.time_budget, trials) as monitor,
+        observed(config, study, settings.resources, monitor, trials) as observers,
+    ):
+
+        def changed(record: TrialRecord) -> None:
+            ledger.record(record)
+            observers.changed(record)
+
         recorder = Recorder(
-            paths, config.max_epochs, clock, ending, retries, monitor.changed, monitor.say, trials, config.trial_timeout
+            paths, config.max_epochs, clock, ending, retries, changed, monitor.say, trials, config.trial_timeout
         )
+        others = [Others(ledger, space, proposer, scheduler, recorder)] if isinstance(ledger, SharedLedger) else []
         try:
-            run_trials(paths, searcher, scheduler, recorder, settings, data, ending)
+            run_trials(paths, searcher, scheduler, recorder, settings, data, ending, others)
+            for one in others:
+                one.wait()
         finally:
             searcher.close()
     _tell_of_end(searcher, ending, terminal)
+
+
+def _since(study: StudyRecord) -> float:
+    """Seconds since the study began, by the wall clock: all its drivers count from there."""
+    began = datetime.datetime.fromisoformat(study.started)
+    return max(0.0, (datetime.datetime.now().astimezone() - began).total_seconds())
 
 
 def _settle(paths: RunPaths, before: Sequence[TrialRecord], trials: Sequence[TrialRecord]) -> None:
@@ -147,44 +203,3 @@ def _tell_of_end(searcher: StudySearcher, ending: Ending, terminal: TextIO) -> N
     is_time_up = "the --time-budget is spent; what still ran was interrupted" if ending.is_time_up else None
     if why := searcher.ended_early or is_time_up:
         print(f"Ended early: {why}", file=terminal, flush=True)
-
-
-def _record(
-    config: StudyConfig,
-    data: ImageData,
-    preparation: Preparation,
-    settings: TrialSettings,
-    space: Sequence[Hyperparameter],
-    first: Sequence[Configuration],
-) -> StudyRecord:
-    return StudyRecord(
-        name=config.paths.name,
-        started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        command=shlex.join(["python", *sys.argv]),
-        options=config.options(),
-        data=data.record(),
-        versions={"python": platform.python_version(), "keras backend": preparation.backend} | _versions(),
-        machine=_machine(settings),
-        hyperparameters=tuple(dict.fromkeys(hyperparameter.name for hyperparameter in preparation.hyperparameters)),
-        rungs=rungs(config)[:-1],
-        precision=settings.precision,
-        space=digest(space),
-        code=preparation.code,
-        first=tuple(first),
-    )
-
-
-def _machine(settings: TrialSettings) -> dict[str, Any]:
-    return {
-        "platform": platform.platform(),
-        "ray": ray.cluster_resources(),
-        "trial": dataclasses.asdict(settings.resources),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found

@@ -2,16 +2,14 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import optuna
 from optuna.trial import TrialState
 
 from search_spaces.configuration import Configuration
-from search_spaces.hyperparameter import Hyperparameter
 from tuner.attempts import Attempt, AttemptSearcher
-from tuner.ending import Ending
+from tuner.ledger import Ledger
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
 from tuner.proposal.suggestion import Suggestions
@@ -34,28 +32,26 @@ class StudySearcher(AttemptSearcher):
 
     def __init__(
         self,
-        study: optuna.Study,
-        space: Sequence[Hyperparameter],
+        ledger: Ledger,
+        suggestions: Suggestions,
         proposer: Proposer,
         deadline: Deadline,
         first: Sequence[Configuration],
         max_epochs: int,
-        concurrency: int,
+        concurrency: Callable[[], int],
         trials: int,
         retries: Retries,
-        ending: Ending,
         begun: Sequence[Attempt] = (),
         has_good: bool = False,
     ) -> None:
         super().__init__(begun, concurrency, retries)
-        self._study = study
-        self._suggestions = Suggestions(space)
+        self._ledger = ledger
+        self._suggestions = suggestions
         self._proposer = proposer
         self._deadline = deadline
         self._first = list(first)
         self._max_epochs = max_epochs
         self._to_suggest = trials
-        self._ending = ending
         self._infeasible: list[tuple[str, float]] = []
         """Of the last trials in a row: the limit that each was beyond, and what it had."""
         self._failures: list[str] | None = None if has_good else []
@@ -77,18 +73,15 @@ class StudySearcher(AttemptSearcher):
 
     def _new(self) -> Attempt | None:
         """The study's next trial, with its configuration; None when there is nothing left to try."""
-        if self._to_suggest <= 0 or self.ended_early is not None:
-            return None
-        number = len(self._study.get_trials(deepcopy=False))
-        configuration = self._next(number)
-        if configuration is None:
-            return None
-        with self._ending.guarded():
-            # At once: a trial that is asked for its parameters one by one syncs the journal to the disk as often.
-            self._study._storage.create_new_trial(self._study._study_id, self._suggestions.trial(configuration))
-            self._to_suggest -= 1
-            self._proposer.begin(number, configuration)
-            return Attempt(number, configuration)
+        while self._to_suggest > 0 and self.ended_early is None and not self._ledger.is_full:
+            configuration = self._next(self._ledger.next_number)
+            if configuration is None:
+                return None
+            number = self._ledger.begin(self._suggestions.trial(configuration))
+            if number is not None:
+                self._to_suggest -= 1
+                self._proposer.begin(number, configuration)
+                return Attempt(number, configuration)
         return None
 
     def _next(self, number: int) -> Configuration | None:
@@ -109,18 +102,24 @@ class StudySearcher(AttemptSearcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if trial_id not in self._running or "epoch" not in result:
             return
-        attempt, epoch, accuracy = self._running[trial_id], result["epoch"], result["val_accuracy"]
+        attempt, epoch = self._running[trial_id], result["epoch"]
         if epoch in attempt.accuracies:  # it goes on from there, or ended by itself
             if result.get("ended"):
                 self._deadline.observe(attempt.configuration, epoch, result["time_total_s"], has_ended=True)
             return
+        for one in (*result.get("before", ()), result):
+            self._learn(attempt, one)
+        self._deadline.observe(attempt.configuration, epoch, result["time_total_s"])
+
+    def _learn(self, attempt: Attempt, result: dict[str, Any]) -> None:
+        epoch, accuracy = result["epoch"], result["val_accuracy"]
+        if epoch in attempt.accuracies:
+            return
         if not attempt.accuracies:
             self._proposer.measure(attempt.configuration, result)
         attempt.accuracies[epoch] = accuracy
-        with self._ending.guarded():
-            self._trial(attempt).report(accuracy, step=epoch)
+        self._ledger.report(attempt.number, epoch, accuracy)
         self._proposer.report(attempt.number, epoch, accuracy)
-        self._deadline.observe(attempt.configuration, epoch, result["time_total_s"])
 
     def _end(self, attempt: Attempt, result: dict[str, Any], is_lost: bool) -> None:
         infeasible = result.get("infeasible")
@@ -138,19 +137,12 @@ class StudySearcher(AttemptSearcher):
             self._count_failure(failure)
 
     def _tell(self, attempt: Attempt, reason: str | None, is_done: bool) -> None:
-        with self._ending.guarded():
-            if reason or not attempt.accuracies:
-                trial = self._trial(attempt)
-                trial.set_user_attr("failure", reason or "ended before its first epoch")
-                self._study.tell(trial, state=TrialState.FAIL)
-            elif is_done:
-                self._study.tell(attempt.number, max(attempt.accuracies.values()))
-            else:
-                self._study.tell(attempt.number, state=TrialState.PRUNED)
-
-    def _trial(self, attempt: Attempt) -> optuna.Trial:
-        storage, study = self._study._storage, self._study._study_id
-        return optuna.Trial(self._study, storage.get_trial_id_from_study_id_trial_number(study, attempt.number))
+        if reason or not attempt.accuracies:
+            self._ledger.end(attempt.number, TrialState.FAIL, reason=reason or "ended before its first epoch")
+        elif is_done:
+            self._ledger.end(attempt.number, TrialState.COMPLETE, max(attempt.accuracies.values()))
+        else:
+            self._ledger.end(attempt.number, TrialState.PRUNED)
 
     def _count(self, infeasible: str | None, value: float) -> None:
         if infeasible is None:
@@ -174,6 +166,7 @@ class StudySearcher(AttemptSearcher):
         """Tell Optuna of trials that were cut off when the study ended, so that none stays RUNNING."""
         for attempt in [*self._running.values(), *self._waiting, *self._again]:
             self._tell(attempt, attempt.failure, is_done=False)
+        self._ledger.close()
 
 
 def _beyond(infeasible: Sequence[tuple[str, float]]) -> str:

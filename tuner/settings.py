@@ -9,7 +9,9 @@ import ray
 from results.wording import counted
 from search_spaces.hyperparameter import Hyperparameter
 from search_spaces.registry import SpaceSpec
+from tuner.capacity import machines
 from tuner.config import StudyConfig
+from tuner.nodes import check_nodes
 from tuner.packing import TRIED, configurations, measure, slots
 from tuner.preparation import Preparation
 from tuner.trainable import TrialSettings
@@ -26,6 +28,8 @@ def trial_settings(
     Raises:
         UserError: the cluster has less than is asked for.
     """
+    if config.address:
+        check_nodes(config.paths, preparation.spec, terminal)
     resources = _shared_out(config, config.gpus_per_trial)
     precision = _precision(config, preparation, resources)
     if resources.gpus and config.gpus_per_trial is None:
@@ -38,7 +42,7 @@ def trial_settings(
 
 
 def _shared_out(config: StudyConfig, gpus: float | None) -> TrialResources:
-    return share_out(ray.cluster_resources(), config.cpus_per_trial, gpus, config.concurrency, config.trials)
+    return share_out(machines(), config.cpus_per_trial, gpus, config.concurrency, config.trials)
 
 
 def _packed(
@@ -57,8 +61,8 @@ def _packed(
     found = ray.get(measuring.remote(spec, tried, images, labels, policy, alone))
     if found is None:
         return alone
-    available = ray.cluster_resources()
-    count = slots(found, available["CPU"] / available["GPU"])
+    cpus = min(machine.get("CPU", 0.0) / machine["GPU"] for machine in machines() if machine.get("GPU"))
+    count = slots(found, cpus)
     print(f"A trial takes up to {found.peak / 1e9:.1f} of a GPU's {found.total / 1e9:.0f} GB: {count} on each",
           file=terminal, flush=True)  # fmt: skip
     return _shared_out(config, math.floor(1e4 / count) / 1e4)  # Ray rounds shares to so many digits

@@ -2,18 +2,15 @@
 
 import os
 import shlex
-import shutil
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
-
-from filelock import FileLock, Timeout
 
 from results.paths import RunPaths
 from results.records import read_study
+from results.remote import existing_run
 from results.whole_file import Unwritable, storage_told
 from results.wording import from_here
 from search_spaces.backbones import check_names, find_weights, unseen
@@ -23,13 +20,19 @@ from search_spaces.errors import Unavailable, UserError
 from search_spaces.recipes import named
 from search_spaces.registry import SPACES
 from search_spaces.task import Task
+from tuner.address import check_address
 from tuner.chatter import redirected
 from tuner.config import StudyConfig, read_configurations
 from tuner.earlier_runs import earlier_runs
+from tuner.extras import check_extras
+from tuner.found import Study
 from tuner.interrupt import StopNow, pressed
+from tuner.options import coerced
+from tuner.own_images import kept, own_images
 from tuner.preparation import Preparation, Preparer, Request, load_weights
 from tuner.repetition import MAY_CHANGE, named_trial
-from tuner.resumption import changed_code
+from tuner.resumption import changed_code, resumed
+from tuner.run_folder import mirrored, new_run, writing
 from tuner.trial.datasets import ImageData, load
 from tuner.trial.feature_store import check_folder
 
@@ -39,48 +42,118 @@ if TYPE_CHECKING:
 WORKS = "this works now: python scripts/search.py --space finetune --data digits"
 
 
-def run_study(config: StudyConfig) -> RunPaths:
+def run_study(
+    config: StudyConfig,
+    data: Any = None,
+    *,
+    validation_data: Any = None,
+    test_data: Any = None,
+    class_names: Sequence[str] | None = None,
+) -> Study:
     """Search, and write the run directory: trials, best models, leaderboard and report.
+
+    Images that are at hand are given as `(images, labels)`, or as a `tf.data.Dataset` of such pairs, batched or not.
+    Images are (n, height, width), (n, height, width, 1) or (n, height, width, 3): whole numbers of 0..255, or floats
+    of 0..255, or of 0..1 if none is above 1. Labels are whole numbers from 0, or one-hot. They are written once into
+    the run directory, as `images.npz`, so that everything that works on a run works on this one.
+
+    Args:
+        config: the options.
+        data: the training images; by default what `config.data` names.
+        validation_data: by default 15 % drawn from `data`, stratified.
+        test_data: the same; trials never see them.
+        class_names: in the order of the labels; by default their numbers.
 
     Raises:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
-    paths = config.paths
-    with _new_run(paths), storage_told(paths.root), redirected(paths.log) as terminal:
+    paths, given = config.paths, None
+    if any(one is not None for one in (data, validation_data, test_data, class_names)):
+        given = own_images(config, data, validation_data, test_data, class_names)
+    with (
+        new_run(paths),
+        storage_told(paths.root, paths.remote),
+        redirected(paths.log) as terminal,
+        mirrored(paths, terminal),
+    ):
         _check_early(config)
-        data = _load(config)
-        print(f"Run {paths.name} in {paths.root}", file=terminal, flush=True)
-        print(data.summary(), file=terminal, flush=True)
-        _search(config, data, terminal, is_resumed=False)
-    return paths
+        if given is not None:
+            config, given = kept(config, given), None
+        images = _load(config)
+        print(f"Run {paths.name} in {paths.place}", file=terminal, flush=True)
+        print(images.summary(), file=terminal, flush=True)
+        _search(config, images, terminal, is_resumed=False)
+    return Study(paths)
 
 
-def resume_study(config: StudyConfig) -> RunPaths:
-    """Go on with a search where it ended, however it ended; `config` is of `resumption.resumed`.
+def resume_study(run: str | os.PathLike[str], **options: Any) -> Study:
+    """Go on with a search where it ended, however it ended.
+
+    Args:
+        run: its run directory, or its `Study`.
+        options: of `StudyConfig`, those that are to be others than before: `trials=40`, `time_budget="1h"`.
+
+    Raises:
+        UserError: no such run, an option that may not change, or as `run_study`.
+    """
+    paths = existing_run(_place(run))
+    return go_on(resumed(coerced(StudyConfig, options) | {"name": paths.name, "storage": paths.storage}))
+
+
+def _place(run: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Of a `Study` where it is kept; its path is that of this machine's copy."""
+    return run.paths.place if isinstance(run, Study) else run
+
+
+def go_on(config: StudyConfig) -> Study:
+    """Resume the search of a `config` that is of `resumption.resumed`.
 
     Raises:
         UserError: something cannot be used, or another program works on the run; then nothing has changed.
     """
     paths = config.paths
-    with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
-        if config.feature_store_gb:
-            check_folder(config.feature_store.expanduser())
+    check_extras(config)
+    with writing(paths), redirected(paths.log) as terminal, mirrored(paths, terminal):
         data = _load_same(config)
-        print(f"Run {paths.name} in {paths.root}, resumed", file=terminal, flush=True)
+        print(f"Run {paths.name} in {paths.place}, resumed", file=terminal, flush=True)
         _search(config, data, terminal, is_resumed=True)
-    return paths
+    return Study(paths)
 
 
 def _search(config: StudyConfig, data: ImageData, terminal: TextIO, is_resumed: bool) -> None:
     paths = config.paths
-    with _told_at_interrupt(config, terminal), _reporting(paths), _ready(config, data, terminal) as preparation:
+    with (
+        _told_at_interrupt(config, terminal),
+        _reporting(paths),
+        _ready(config, data, terminal) as preparation,
+        ExitStack() as until_end,
+    ):
         from tuner.search import search
 
         for note in preparation.notes:
             print(note, file=terminal, flush=True)
-        settings = search(config, data, preparation, terminal, is_resumed)
-        if config.finalists:
+        settings = search(config, data, preparation, terminal, until_end, is_resumed)
+        if config.finalists and _may_decide(config, terminal):
             _decide(config, data, settings, terminal)
+
+
+def _may_decide(config: StudyConfig, terminal: TextIO) -> bool:
+    """Whether this driver trains the finalists, if there are several."""
+    if config.study_storage is None:
+        return True
+    from optuna.exceptions import StorageInternalError
+
+    from tuner.shared_study import SharedStudy
+
+    driver = read_study(config.paths).driver
+    try:
+        if SharedStudy(config.study_storage, config.paths.name, driver).claim_finalists(driver):
+            return True
+        why = "another driver of the study trains them"
+    except (UserError, StorageInternalError) as error:
+        why = f"the database does not say whether another driver trains them ({error}); scripts/finalists.py does"
+    print(f"No finalists here: {why}", file=terminal, flush=True)
+    return False
 
 
 @contextmanager
@@ -113,9 +186,9 @@ def repeat_trial(text: str, given: Mapping[str, Any]) -> None:
     """
     if "name" in given:
         raise UserError(f"--name {given['name']}: --repeat {text} names its run itself; leave --name out")
-    paths, trial = named_trial(text, given.get("storage", StudyConfig.storage))
+    paths, trial = named_trial(text, str(given.get("storage", StudyConfig.storage)))
     config = StudyConfig.of(read_study(paths), paths, {"dashboard": False} | dict(given), MAY_CHANGE)
-    with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
+    with writing(paths), redirected(paths.log) as terminal, mirrored(paths, terminal):
         data = _load_same(config)
         with _ready(config, data, terminal) as preparation:
             from tuner.repetition import repeat
@@ -124,21 +197,27 @@ def repeat_trial(text: str, given: Mapping[str, Any]) -> None:
 
 
 def run_finalists(
-    run: Path,
-    finalists: int | None,
-    seeds: int | None,
-    retrain: bool | None,
-    open_test_again: bool,
+    run: str | os.PathLike[str],
+    finalists: int | None = None,
+    seeds: int | None = None,
+    retrain: bool | None = None,
+    open_test_again: bool = False,
     space: str | None = None,
-) -> RunPaths:
+) -> Study:
     """Train a run's best configurations on new seeds, as far as that is not done, and open its test split.
 
-    What is None is as the study had it; a space that is a user's own code has to be named.
+    Args:
+        run: its run directory, or its `Study`.
+        finalists: how many configurations; by default as searched, or 3.
+        seeds: for each; by default as searched.
+        retrain: whether to train the winner on the validation images too then; by default as searched.
+        open_test_again: though it has been opened; that is written down.
+        space: has to be named again where it is a user's own code.
 
     Raises:
         UserError: no such run, its images have changed, or the test split was opened before and may not be again.
     """
-    paths = RunPaths.existing(run)
+    paths = existing_run(_place(run))
     study = read_study(paths)
     given = {
         "finalists": finalists or study.options.get("finalists") or 3,
@@ -154,11 +233,11 @@ def run_finalists(
             f"{run}: the test split was opened on {last.opened} for the {last.model}; whoever chooses after having "
             "seen it, chooses by it. If that is meant, add --open-test-again: it is written down"
         )
-    with storage_told(paths.root), _alone(paths), redirected(paths.log) as terminal:
+    with writing(paths), redirected(paths.log) as terminal, mirrored(paths, terminal):
         data = _load_same(config)
         with _told_at_interrupt(config, terminal), _reporting(paths), _ready(config, data, terminal) as preparation:
             _decide(config, data, _settings(config, preparation, data, terminal), terminal, open_test_again)
-    return paths
+    return Study(paths)
 
 
 def _decide(
@@ -216,8 +295,8 @@ def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
 
             with suppress(OSError, UserError, SystemExit):  # of a damaged record, or nobody who reads
                 print_summary(paths, terminal)
-        storage = shlex.quote(str(from_here(paths.root.parent)))
-        where = "" if storage == str(StudyConfig.storage) else f" --storage {storage}"
+        storage = paths.storage if paths.remote else str(from_here(paths.root.parent))
+        where = "" if storage == StudyConfig.storage else f" --storage {shlex.quote(storage)}"
         space = "" if config.space in SPACES else f" --space {shlex.quote(config.space)}"
         print("\nInterrupted; what was found is kept. Go on with: python scripts/search.py --resume --name "
               f"{paths.name}{where}{space}", file=terminal, flush=True)  # fmt: skip
@@ -229,8 +308,8 @@ def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
 
 def _check_early(config: StudyConfig) -> None:
     """What can be seen before any image is read."""
-    if config.feature_store_gb:
-        check_folder(config.feature_store.expanduser())
+    check_extras(config)
+    _check_place(config)
     if config.space == "finetune" and config.backbones is not None:
         check_names(config.backbones)
         find_weights(config.weights, config.backbones)
@@ -238,6 +317,14 @@ def _check_early(config: StudyConfig) -> None:
     earlier_runs(config)
     if config.configs is not None:
         read_configurations(config.configs)
+
+
+def _check_place(config: StudyConfig) -> None:
+    """Where it runs."""
+    if config.address:
+        check_address(config.address)
+    if config.feature_store_gb:
+        check_folder(config.feature_store.expanduser())
 
 
 def _load(config: StudyConfig) -> ImageData:
@@ -279,30 +366,9 @@ def _request(config: StudyConfig, data: ImageData | None) -> Request:
     )
 
 
-@contextmanager
-def _alone(paths: RunPaths) -> Iterator[None]:
-    """Hold the run for this program; a lock that ends with it, however that ends.
-
-    Raises:
-        UserError: another one has it, or its log is a link, which may lead anywhere.
-    """
-    if paths.log.is_symlink():
-        raise UserError(f"{paths.log} is a link, and not the log of a search: take it away")
-    lock = FileLock(paths.lock, blocking=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            f"{paths.root}: another search.py or finalists.py works on this run; wait for its end, or end it"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _load_same(config: StudyConfig) -> ImageData:
-    """The images of a run that is there."""
+    """The images of a run that is there, once it can go on where it is to."""
+    _check_place(config)
     study, data = read_study(config.paths), load(config.data, config.image_size, config.seed, config.strict)
     if data.fingerprint() != study.data.fingerprint:
         raise UserError(
@@ -310,43 +376,3 @@ def _load_same(config: StudyConfig) -> ImageData:
             f"{study.data.source}: bring them back, or search anew"
         )
     return data
-
-
-@contextmanager
-def _new_run(paths: RunPaths) -> Iterator[None]:
-    """Make the run directory, and hold it; take it away again if the block ends by the user's error or wish before a
-    first trial.
-
-    After any other error it stays, with the log that tells of it.
-    """
-    _check_free(paths)
-    made = [folder for folder in (paths.root, *paths.root.parents) if not folder.exists()]
-    try:
-        paths.root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"--storage {paths.root.parent}: cannot write there ({error.strerror}); give another folder"
-        ) from error
-    with _alone(paths):  # from here on it is this program's to take away
-        _check_free(paths)
-        try:
-            yield
-        except (UserError, KeyboardInterrupt):
-            if not any(paths.trials.glob("*/trial.json")):
-                shutil.rmtree(paths.root, ignore_errors=True)
-                with suppress(OSError):  # a folder that another run has begun to use stays
-                    for folder in made[1:]:
-                        folder.rmdir()
-            raise
-        except Exception as error:
-            if any(paths.trials.glob("*/trial.json")):
-                raise
-            raise RuntimeError(f"the search did not start; {paths.log} says why") from error
-
-
-def _check_free(paths: RunPaths) -> None:
-    """Nothing is there but what a search left that was ended before it began."""
-    if paths.root.exists() and not paths.is_unborn:
-        raise UserError(
-            f"--name {paths.name}: {paths.root} exists already; choose another name, or go on with it by --resume"
-        )

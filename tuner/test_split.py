@@ -5,6 +5,7 @@ Training code cannot reach them: only `tuner.finalists` asks for them.
 
 import dataclasses
 import datetime
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from results.finalists import Finalist
 from results.records import TestOpening, TestRecord, read_study, read_trials, write
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
-from tuner.trial.datasets import digits, resize_all, three_way
+from tuner.trial.datasets import digits, is_archive, resize_all, three_way
+from tuner.trial.image_archive import load_test
 from tuner.trial.image_folder import decode_all, splits
 from tuner.trial.resources import TrialResources, prepare_process
 
@@ -39,7 +41,7 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
         raise UserError(f"{study.data.source}: has no test image that decodes")
     predicting = ray.remote(num_cpus=resources.cpus, num_gpus=min(resources.gpus, 1), max_calls=1)(_probabilities)
     try:
-        probabilities = ray.get(predicting.remote(model, images, resources))
+        probabilities = ray.get(predicting.remote(model.read_bytes(), images, resources))
     except UserError as error:  # Ray's words around it are a traceback
         raise UserError(str(getattr(error, "cause", error))) from error
     # Before anybody sees what it says, and not where there is nothing to see.
@@ -78,12 +80,18 @@ def load_test_split(source: str, image_size: int, seed: int, skipped: list[str])
         images, labels, names = digits(image_size)
         *_, test = three_way(labels, seed, names)
         return images[test], labels[test]
-    *_, files = splits(Path(source).expanduser(), seed)
+    if is_archive(place := Path(source).expanduser()):
+        return load_test(place, image_size, seed)
+    *_, files = splits(place, seed)
     return decode_all(files, image_size, strict=False, skipped=skipped)
 
 
-def _probabilities(model: Path, images: np.ndarray, resources: TrialResources) -> np.ndarray:
+def _probabilities(model: bytes, images: np.ndarray, resources: TrialResources) -> np.ndarray:
+    """On whatever machine has room; the model's file may be out of its reach."""
     prepare_process(resources)
     from results.predictor import Predictor
 
-    return Predictor(model).probabilities(images)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "model.keras")
+        file.write_bytes(model)
+        return Predictor(file).probabilities(images)

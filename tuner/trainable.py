@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray import tune
+from ray._private.ray_constants import LOG_PREFIX_ACTOR_NAME
+from ray._raylet import setproctitle  # type: ignore[attr-defined]
 
 from results.best_models import BestModels
-from results.paths import RunPaths
+from results.paths import BEST, RunPaths, trial_name
 from results.whole_file import Unwritable, unwritable
+from search_spaces.errors import UserError
 from search_spaces.registry import SpaceSpec
 from tuner.trial.datasets import ImageData
 from tuner.trial.errors import Infeasible, OutOfMemory, TrialFailure
@@ -66,7 +70,7 @@ class WarmTrial(tune.Trainable):
     Where the config has a "seed" too, it stands for the study's. With "until" the trial ends after that epoch, and the
     model of its last epoch is kept rather than of its best one. After each epoch but the last one a trial leaves a
     checkpoint in its folder; where there is one when it begins, it goes on from there, and its first result is the
-    last one of before.
+    last one of before, with those "before" it: what was heard of them may have been lost.
 
     A result has "epoch", the training's metrics, "parameters", "file_bytes" and "latency" of its model (`Footprints`)
     and, where frozen layers are computed once, "features", the seconds to find or compute them so far; or, when the
@@ -88,6 +92,8 @@ class WarmTrial(tune.Trainable):
         """
         self._settings = settings
         self._data = data
+        self._files = settings.run.files
+        self._best = BestModels(self._files.inside(BEST), settings.kept)
         self._space: keras_tuner.HyperModel | None = None
         self._features: Features | None = None
         self._traced: TracedModels | None = None
@@ -95,13 +101,18 @@ class WarmTrial(tune.Trainable):
         self._footprints: Footprints | None = None
         self._footprint: dict[str, float] = {}
         self._trials = 1
-        self._result: dict[str, Any] | None = None
+        self._results: list[dict[str, Any]] = []
         self._broken: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        """What Ray calls this worker in its dashboard; it asks once, when the worker is there."""
+        return f"{self._settings.run.label} from {self._called} on"
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Make room for the worker's next trial; Ray has put its config into `self.config`."""
         self.cleanup()
-        self._training = self._result = self._broken = None
+        self._training = self._broken = None
+        self._results = []
         if self._space is not None:
             self._trials += 1
             clear_process(self._trials % THOROUGH == 0)
@@ -114,20 +125,25 @@ class WarmTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """One epoch."""
+        if ray.is_initialized():
+            setproctitle(
+                f"ray::{type(self).__name__} {self._called} of {self._settings.run.label}"
+            )  # Ray takes it back
         if self._broken is not None:
             return self._broken
         try:
             if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
                 self._training = self._begin()
-                if self._result is not None:  # measured anew it might be another, and beyond a limit
-                    self._footprint = {name: self._result[name] for name in MEASURES if name in self._result}
-                    return self._result | {"done": False}
+                if self._results:  # measured anew it might be another, and beyond a limit
+                    *before, last = self._results
+                    self._footprint = {name: last[name] for name in MEASURES if name in last}
+                    return last | {"before": before, "done": False}
                 self._footprint = self._measured(self._training)
             epoch = self._training.run_epoch()
             if epoch is None:
                 return self._ended(self._training)
-            self._result = epoch | self._footprint | self._of_features()
-            return self._kept(self._training, self._result) | self._noted()
+            self._results.append(epoch | self._footprint | self._of_features())
+            return self._kept(self._training, self._results[-1]) | self._noted()
         except Infeasible as infeasible:
             found = {"infeasible": str(infeasible), "value": infeasible.value} | infeasible.measured
             return found | {"val_accuracy": math.nan, "done": True}
@@ -146,8 +162,8 @@ class WarmTrial(tune.Trainable):
         if "until" not in self.config or is_last:
             self._offer(training, result)
         if not is_last:
-            with self._writing():
-                training.checkpoint(result).write(self._checkpoint)
+            with self._writing(), self._files.writing(self._checkpoint) as file:
+                training.checkpoint(self._results).write(file)
         return result | {"done": is_last}
 
     @property
@@ -155,20 +171,23 @@ class WarmTrial(tune.Trainable):
         return self.config.get("until", self._settings.max_epochs)
 
     def _offer(self, training: Training, result: dict[str, float]) -> None:
-        best = BestModels(self._settings.run.best, self._settings.kept)
-        with self._writing():
-            best.offer(self.config["trial"], result, training.save_model)
+        with self._writing(), _damage_told():
+            self._best.offer(self.config["trial"], result, training.save_model)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise Unwritable(unwritable(error, self._settings.run.root)) from error
+            raise Unwritable(unwritable(error, self._settings.run.place)) from error
 
     @property
-    def _checkpoint(self) -> Path:
-        return self._settings.run.checkpoint(self.config["trial"])
+    def _called(self) -> str:
+        return trial_name(self.config["trial"])
+
+    @property
+    def _checkpoint(self) -> str:
+        return RunPaths.checkpoint_name(self.config["trial"])
 
     def _of_features(self) -> dict[str, float]:
         features = self._features
@@ -176,20 +195,19 @@ class WarmTrial(tune.Trainable):
 
     def _ended(self, training: Training) -> dict[str, Any]:
         """Ray wants a result for each step: the last one again, marked, for a trial that ended its training itself."""
-        if self._result is None:
+        if not self._results:
             raise TrialFailure("its fit() ended without an epoch")
         if "until" in self.config:
-            self._offer(training, self._result)
-        return self._result | {"ended": True, "done": True}
+            self._offer(training, self._results[-1])
+        return self._results[-1] | {"ended": True, "done": True}
 
     def _found(self) -> Checkpoint | None:
         """Where the trial was when its last worker ended. A damaged checkpoint is none: the trial begins anew."""
         from tuner.trial.checkpoint import Checkpoint
 
-        if not self._checkpoint.is_file():
-            return None
         try:
-            return Checkpoint.read(self._checkpoint)
+            with self._writing(), self._files.reading(self._checkpoint) as file:
+                return None if file is None else Checkpoint.read(file)
         except TrialFailure as failure:
             print(failure, file=sys.stderr)
             return None
@@ -205,13 +223,14 @@ class WarmTrial(tune.Trainable):
         from tuner.trial.traced import TracedModels
         from tuner.trial.training import Training
 
+        for stream in (sys.stdout, sys.stderr):  # what is printed from here on, Ray ascribes to it
+            print(f"{LOG_PREFIX_ACTOR_NAME}{self._called}", file=stream)
         settings, checkpoint = self._settings, self._found()
-        self._result = dict(checkpoint.result) if checkpoint else None
         self._traced = self._traced or TracedModels()
         self._traced.begin_trial()
         if self._features is not None:
             self._features.begin_trial()
-        return Training(
+        training = Training(
             self._space,
             self.config["configuration"],
             self._data,
@@ -223,6 +242,8 @@ class WarmTrial(tune.Trainable):
             self._traced,
             checkpoint,
         )
+        self._results = list(map(dict, checkpoint.results))[: training.epoch] if checkpoint else []  # it may begin anew
+        return training
 
     def _measured(self, training: Training) -> dict[str, float]:
         if self._footprints is None:
@@ -244,3 +265,12 @@ class WarmTrial(tune.Trainable):
         gc.collect()
         gc.freeze()
         return space
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """What another trial's model says of itself may be damaged; that is none of this one's failures."""
+    try:
+        yield
+    except UserError as error:
+        print(error, file=sys.stderr)

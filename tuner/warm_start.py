@@ -64,7 +64,7 @@ def _of(space: Sequence[Hyperparameter], trial: TrialRecord) -> TrialRecord | No
     """With its configuration as this space writes it, by which it is known again; None if it is not of this space."""
     try:
         configuration = complete(space, trial.configuration)
-    except (UserError, OverflowError):
+    except UserError:
         return None
     is_whole = configuration.keys() == trial.configuration.keys()
     return dataclasses.replace(trial, configuration=configuration) if is_whole else None

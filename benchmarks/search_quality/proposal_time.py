@@ -22,8 +22,10 @@ from tuner.clock import StudyClock
 from tuner.config import StudyConfig
 from tuner.ending import Ending
 from tuner.journal import create_study
+from tuner.ledger import Ledger
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
+from tuner.proposal.suggestion import Suggestions
 from tuner.retries import Retries
 from tuner.scheduler import rungs
 from tuner.searcher import StudySearcher
@@ -43,7 +45,9 @@ def main() -> None:
     clock = StudyClock()
     proposer, deadline = Proposer(space, rungs(config), seed=0), Deadline(space, 1, 1e9, 4, clock)
     trials, retries, ending = SIZES[-1] + TIMED, Retries(0), Ending(clock)
-    searcher = StudySearcher(study, space, proposer, deadline, [], config.max_epochs, 4, trials, retries, ending)
+    suggestions = Suggestions(space)
+    ledger = Ledger(study, suggestions, ending)
+    searcher = StudySearcher(ledger, suggestions, proposer, deadline, [], config.max_epochs, lambda: 4, trials, retries)
     rows = [["finished trials", "milliseconds for a proposal: median", "99 of 100", "of the whole searcher, a trial"]]
     rng, times, wholes = random.Random(0), [], []
     for number in range(SIZES[-1] + TIMED):

@@ -16,6 +16,7 @@ from search_spaces.configuration import Configuration
 from tuner.clock import StudyClock
 from tuner.config import StudyConfig
 from tuner.ending import Ending
+from tuner.ledger import Ledger
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
 from tuner.proposal.suggestion import Suggestions
@@ -70,6 +71,13 @@ def optuna_search(curves: Curves, sampler: optuna.samplers.BaseSampler) -> Searc
     return OptunaSearch(space=Suggestions(curves.space).suggest, metric="val_accuracy", mode="max", sampler=sampler)
 
 
+class Unwritten(Ledger):
+    """Nobody looks at a simulated study in Optuna's storage."""
+
+    def _put(self, act: Callable[[], object]) -> None:
+        """Nothing."""
+
+
 def thaw(curves: Curves, seed: int, grace_epochs: int, workers: int) -> RayMethod:
     """The product's."""
     config = _config(curves, grace_epochs)
@@ -77,17 +85,18 @@ def thaw(curves: Curves, seed: int, grace_epochs: int, workers: int) -> RayMetho
     proposer = Proposer(curves.space, rungs(config), seed)
     clock = StudyClock()
     no_deadline = Deadline(curves.space, 1, None, workers, clock)
+    suggestions = Suggestions(curves.space)
+    ledger = Unwritten(study, suggestions, Ending(clock))
     searcher = StudySearcher(
-        study,
-        curves.space,
+        ledger,
+        suggestions,
         proposer,
         no_deadline,
         [],
         curves.max_epochs,
-        workers,
+        lambda: workers,
         sys.maxsize,
         Retries(0),
-        Ending(clock),
     )
     return RayMethod(searcher, create_scheduler(config), curves.max_epochs)
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import optuna
@@ -16,6 +16,7 @@ import pytest
 
 from results.paths import RunPaths
 from results.records import TrialRecord, TrialState, read_study, read_trials
+from results.run_files import is_uri
 
 ROOT = Path(__file__).parents[2]
 IS_LONG = os.environ.get("FAULTS") == "long"
@@ -30,34 +31,56 @@ class BrokenSearch:
         folder: where to work.
         options: of search.py, the same in all sessions.
         epoch_seconds: how long an epoch sleeps.
+        storage: from the folder on, or a URI.
+        prefix: before the command, such as one that runs it elsewhere.
+        environment: of the driver.
     """
 
-    def __init__(self, folder: Path, *options: object, epoch_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: object,
+        epoch_seconds: float | None = None,
+        storage: str = "runs",
+        prefix: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder, self._options = folder, [str(option) for option in options]
-        self.paths = RunPaths((folder / "runs" / "one").resolve())
+        self._storage = storage
+        self.paths = RunPaths.of(storage if is_uri(storage) else folder / storage, "one")
         shutil.copy(Path(__file__).with_name("counted.py"), folder / "counted.py")
         self.sessions = 0
         self._environment = os.environ | {"EPOCHS_LOG": str(folder / "epochs.log"), "PYTHONUNBUFFERED": "1"}
+        self._environment |= environment or {}
+        self._prefix = list(prefix)
         if epoch_seconds is not None:
             self._environment["EPOCH_SECONDS"] = str(epoch_seconds)
 
-    def start(self, *more: object) -> subprocess.Popen[str]:
+    def start(self, *more: object, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Begin it, or take it up again if it has begun."""
-        command = [sys.executable, str(ROOT / "scripts" / "search.py"), "--name", "one", "--no-dashboard"]
+        command = [
+            *self._prefix,
+            sys.executable,
+            str(ROOT / "scripts" / "search.py"),
+            "--name",
+            "one",
+            "--no-dashboard",
+        ]
+        command += ["--storage", self._storage]
         if self.paths.study.is_file():
             command += ["--resume", "--space", read_study(self.paths).options["space"]]
         else:
             command += ["--data", "digits", "--image-size", "8", "--finalists", "0", *self._options]
-        environment = self._environment | {"SESSION": str(self.sessions)}
+        own = self._environment | {"SESSION": str(self.sessions)} | (environment or {})
         self.sessions += 1
         return subprocess.Popen(
-            [*command, *map(str, more)], cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE,
+            [*command, *map(str, more)], cwd=self.folder, env=own, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_interruptible,
         )  # fmt: skip
 
-    def finish(self, *more: object, status: int = 0) -> str:
+    def finish(self, *more: object, status: int = 0, environment: Mapping[str, str] | None = None) -> str:
         """A session that nobody disturbs: what it printed."""
-        running = self.start(*more)
+        running = self.start(*more, environment=environment)
         printed, _ = running.communicate(timeout=3600 if IS_LONG else 500)
         assert running.returncode == status, printed
         return printed
@@ -107,8 +130,7 @@ def kill(running: subprocess.Popen[str]) -> None:
 
 def workers(running: subprocess.Popen[str]) -> list[int]:
     """The processes that train, as Ray calls them."""
-    names = ("ray::ResourceTrainable.train", "ray::WarmTrial")
-    return [pid for pid in descendants(running.pid) if command_of(pid).startswith(names)]
+    return [pid for pid in descendants(running.pid) if command_of(pid).startswith("ray::WarmTrial")]
 
 
 def descendants(pid: int) -> Iterator[int]:

@@ -14,6 +14,10 @@ class Counted(keras_tuner.HyperModel):
 
     moods = ("good", "nan", "exception", "hang", "memory", "greedy")
 
+    def __init__(self, input_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self._input_shape = input_shape
+
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         hp.Int("x", 0, 999)
         hp.Choice("mood", list(self.moods[:1]) if "EPOCH_SECONDS" in os.environ else list(self.moods))
@@ -21,7 +25,7 @@ class Counted(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         self.declare_hyperparameters(hp)
         layers = [
-            keras.Input((8, 8, 3)),
+            keras.Input(self._input_shape),
             keras.layers.Rescaling(1 / 255),
             keras.layers.Flatten(),
             keras.layers.Dropout(0.2),

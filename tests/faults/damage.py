@@ -93,7 +93,7 @@ def records(folder: Path) -> Kind:
     paths.best.mkdir()
     BestModels(paths.best).offer(0, {"epoch": 1.0, "val_accuracy": 0.5}, Path.touch)
     files = [paths.study, paths.trial_record(1), paths.trial_record(2), paths.test, paths.known,
-             paths.best / "index.json"]  # fmt: skip
+             paths.best / "trial-0000-epoch-01.json"]  # fmt: skip
     preparation = Preparation.__new__(Preparation)
     object.__setattr__(preparation, "backend", "tensorflow")
 
@@ -144,8 +144,23 @@ def checkpoints(folder: Path) -> Kind:
 
     file = folder / "checkpoint.npz"
     variables = {0: np.ones((3, 4), "float32"), 2: np.zeros(5, "float32")}
-    Checkpoint(2, 2, {"epoch": 2, "loss": 0.5}, variables, [np.array(3)], [{"wait": 1}]).write(file)
+    Checkpoint(
+        2, 2, [{"epoch": 1, "loss": 0.7}, {"epoch": 2, "loss": 0.5}], variables, [np.array(3)], [{"wait": 1}]
+    ).write(file)
     return Kind([file], Checkpoint.read, (TrialFailure,))
+
+
+def archives(folder: Path) -> Kind:
+    """As a search reads them, and whoever opens the test split."""
+    from tuner.trial.image_archive import Archive, load_archive, load_test
+    from tuner.trial.image_arrays import Labelled
+
+    labels = np.arange(40) % 2
+    own = Labelled(np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8), labels)
+    files = [folder / name for name in ("whole.npz", "drawn.npz")]
+    Archive(own, own, own, ("cat", "dog")).write(files[0])
+    Archive(own, None, None, ("cat", "dog")).write(files[1])
+    return Kind(files, lambda file: (load_archive(file, 16, 0), load_test(file, 16, 0)))
 
 
 def models(folder: Path) -> Kind:
@@ -189,6 +204,7 @@ KINDS: dict[str, Callable[[Path], Kind]] = {
     "records": records,
     "configurations": configurations,
     "checkpoints": checkpoints,
+    "archives": archives,
     "models": models,
     "weights": weights,
 }

@@ -45,7 +45,7 @@ def listening(pid: int) -> set[str]:
 
 def test_a_search_listens_on_this_machine_alone_and_asks_for_a_token(tmp_path: Path) -> None:
     search = BrokenSearch(tmp_path, "--space", "counted:Counted", "--trials", 2, "--max-epochs", 9, epoch_seconds=1)
-    running = search.start("--dashboard")
+    running = search.start("--dashboard", "--monitor")
     search.wait_for_epochs(running, 1)
     assert listening(running.pid) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
     assert listening(running.pid)
@@ -78,11 +78,9 @@ def test_a_runs_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
         RunPaths.of(tmp_path, name)
 
 
-def test_an_index_of_models_cannot_name_other_files(tmp_path: Path) -> None:
-    (tmp_path / "index.json").write_text(
-        '[{"trial": 3, "epoch": 1, "val_accuracy": 0.5, "file": "../../secret.keras", "result": {}}]'
-    )
-    with pytest.raises(UserError, match=r"names '\.\./\.\./secret\.keras' where trial-0003\.keras should be"):
+def test_what_is_told_of_a_model_cannot_be_of_another_file(tmp_path: Path) -> None:
+    (tmp_path / "trial-0003-epoch-01.json").write_text('{"trial": 4, "epoch": 1, "val_accuracy": 0.5, "result": {}}')
+    with pytest.raises(UserError, match=r"trial-0003-epoch-01\.json .* is of trial-0004-epoch-01\.keras: do not trust"):
         BestModels(tmp_path).ranked()
 
 

@@ -22,8 +22,11 @@ def test_only_the_best_are_kept_each_at_its_best_epoch(tmp_path: Path) -> None:
     assert offer(models, 2, 1, 0.7)
     assert not offer(models, 3, 1, 0.1)
     assert [(kept.trial, kept.epoch) for kept in models.ranked()] == [(2, 1), (0, 2)]
-    assert sorted(file.name for file in (tmp_path / "best").glob("*.keras")) == ["trial-0000.keras", "trial-0002.keras"]
-    assert (tmp_path / "best" / "trial-0000.keras").read_text() == "0/2"
+    assert sorted(file.name for file in (tmp_path / "best").glob("*.keras")) == [
+        "trial-0000-epoch-02.keras",
+        "trial-0002-epoch-01.keras",
+    ]
+    assert (tmp_path / "best" / "trial-0000-epoch-02.keras").read_text() == "0/2"
 
 
 def test_a_model_that_is_not_among_the_best_is_not_even_saved(tmp_path: Path) -> None:
@@ -50,5 +53,5 @@ def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         models.offer(1, {"epoch": 1, "val_accuracy": 0.9}, full_disk)
     assert [kept.trial for kept in models.ranked()] == [0]
-    assert sorted(file.name for file in tmp_path.glob("*.keras")) == ["trial-0000.keras"]
+    assert sorted(file.name for file in tmp_path.glob("*.keras")) == ["trial-0000-epoch-01.keras"]
     assert not list(tmp_path.glob(".unfinished*"))

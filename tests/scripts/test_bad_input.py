@@ -31,6 +31,12 @@ def test_no_such_folder(tmp_path: Path) -> None:
     assert error == "Error: --data nowhere: no such folder; give cifar10, digits, or a folder with a subfolder a class"
 
 
+def test_a_file_that_is_no_arrays(tmp_path: Path) -> None:
+    (tmp_path / "mine.npz").write_bytes(b"PK\x03\x04 cut off")
+    error = refused(tmp_path, "--space", "custom_cnn", "--data", "mine.npz")
+    assert "Error: --data mine.npz: is no .npz file of arrays, or a damaged one (" in error
+
+
 def test_runs_among_the_images(folder: Path) -> None:
     error = refused(folder, "--space", "custom_cnn", "--data", ".")
     assert error == "Error: --storage runs: must not lie inside --data .: runs are no images"

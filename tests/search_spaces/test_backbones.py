@@ -74,7 +74,7 @@ def test_where_weights_are_found(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no resnet50.weights.h5: add it, or leave resnet50 out"):
         find_weights(str(tmp_path), ["vgg16", "resnet50"])
     assert find_weights(str(tmp_path), ["vgg16", "resnet50", "cifar_cnn"], needs_all=False) == {
-        "vgg16": str(tmp_path / "vgg16.weights.h5"), "cifar_cnn": str(cifar_cnn.BUNDLED)
+        "vgg16": str(tmp_path / "vgg16.weights.h5"), "cifar_cnn": "bundled"
     }  # fmt: skip
     with pytest.raises(UserError, match="is one file but 2 backbones are searched"):
         find_weights(str(tmp_path / "vgg16.weights.h5"), ["vgg16", "resnet50"])
@@ -84,7 +84,7 @@ def test_where_weights_are_found(tmp_path: Path) -> None:
 
 def test_the_weights_that_come_with_the_package_are_found(tmp_path: Path) -> None:
     for weights in ("imagenet", str(tmp_path)):
-        assert find_weights(weights, ["cifar_cnn"]) == {"cifar_cnn": str(cifar_cnn.BUNDLED)}
+        assert find_weights(weights, ["cifar_cnn"]) == {"cifar_cnn": "bundled"}
     assert find_weights("none", ["cifar_cnn"]) == {"cifar_cnn": None}
 
 

@@ -55,3 +55,9 @@ def test_whole_numbers_have_equal_room() -> None:
 def test_a_logarithmic_range_is_halved_at_its_geometric_mean() -> None:
     assert Range(1e-4, 1e-2, None, "log").at(0.5) == pytest.approx(1e-3)
     assert Range(1.0, 100.0, None, "reverse_log").at(0.5) == pytest.approx(91)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("inf"), float("-inf"), float("nan"), 1e308])
+@pytest.mark.parametrize("allowed", [Range(0.0, 1.0), Range(0.0, 0.5, 0.1), Range(1, 99, 1, whole=True)])
+def test_what_is_far_beyond_a_range_is_outside_of_it(allowed: Range, value: float) -> None:
+    assert allowed.nearest(value) is None

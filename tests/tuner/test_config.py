@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from search_spaces.errors import UserError
-from tuner.config import StudyConfig, read_configurations, seconds, settings
+from tuner.config import StudyConfig, read_configurations
+from tuner.options import seconds, settings
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ from tuner.config import StudyConfig, read_configurations, seconds, settings
         ({"concurrency": 0}, "--concurrency 0: must be at least 1"),
         ({"seed": -1}, "--seed -1: must be at least 0"),
         ({"time_budget": 0.0}, "--time-budget 0.0: must be more than 0"),
+        ({"mlflow": "http://me:secret@tracking"}, "--mlflow with a password: it would be written into study.json"),
         ({"name": "../elsewhere"}, r"--name '../elsewhere' must be letters, digits"),
         ({"name": ".."}, r"--name '..' must be letters, digits"),
     ],
@@ -33,6 +35,32 @@ from tuner.config import StudyConfig, read_configurations, seconds, settings
 def test_an_option_out_of_range_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         StudyConfig(**options)
+
+
+def test_from_python_options_may_be_as_on_a_command_line(tmp_path: Path) -> None:
+    config = StudyConfig(data=tmp_path, storage="there", time_budget="30m", warm_start="a,b", fix="blocks=2",  # type: ignore[arg-type]
+                         backbones=["vgg16"], max_epochs=5.0)  # type: ignore[arg-type]  # fmt: skip
+    assert (config.data, config.storage, config.time_budget) == (str(tmp_path), "there", 1800)
+    assert (config.warm_start, config.fix, config.backbones) == (("a", "b"), {"blocks": 2}, ("vgg16",))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trials": "many"}, "--trials 'many': input should be a valid integer"),
+        ({"trials": 2.5}, "--trials 2.5: input should be a valid integer"),
+        ({"fix": 3}, "--fix 3: input should be a valid dictionary"),
+        ({"time_budget": "soon"}, "--time-budget 'soon' must be a number of seconds"),
+        ({"data": ([1], [0])}, r"--data: arrays and data sets go beside the options: run_study\(config, \(images"),
+    ],
+)
+def test_what_is_no_value_of_an_option_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        StudyConfig(**options)
+
+
+def test_help_lists_the_options() -> None:
+    assert "max_epochs: Epochs of a trial that is not stopped early." in (StudyConfig.__doc__ or "")
 
 
 def test_a_run_is_named_after_its_space_and_time() -> None:
@@ -76,4 +104,4 @@ def test_a_hyperparameter_is_fixed_once() -> None:
     with pytest.raises(
         UserError, match=r"--fix optimizer=sgd: optimizer is fixed at adam already; give one of the two"
     ):
-        settings(["optimizer=adam", "optimizer=sgd"])
+        settings("--fix", ["optimizer=adam", "optimizer=sgd"])

@@ -12,6 +12,7 @@ import pytest
 
 from results.records import EpochRecord, TrialRecord, TrialState
 from search_spaces.declaration import read
+from tests.tuner.at_once import AtOnce
 from tuner.clock import StudyClock, searched
 from tuner.config import StudyConfig
 from tuner.ending import Ending
@@ -47,11 +48,13 @@ class Study:
         }
         self.study = create_study(journal, "s")
         now = list(self.records.values())
-        restore(self.study, Suggestions(space()), now, BEGAN)
+        suggestions = Suggestions(space())
+        restore(self.study, suggestions, now, BEGAN)
         left = trials - len(now)
+        ledger = AtOnce(self.study, suggestions, Ending(StudyClock()))
         self.searcher = StudySearcher(
-            self.study, space(), self.proposer, deadline, [], CONFIG.max_epochs, 1, left, Retries(0),
-            Ending(StudyClock()), attempts(now),
+            ledger, suggestions, self.proposer, deadline, [], CONFIG.max_epochs, lambda: 1, left, Retries(0),
+            attempts(now),
         )  # fmt: skip
         self.time = searched(now)
 

@@ -114,7 +114,7 @@ def test_without_a_name_the_runs_are_listed(run: RunPaths) -> None:
 
 
 def test_a_run_that_is_not_there(run: RunPaths) -> None:
-    with pytest.raises(UserError, match=r"two is not a run directory: it has no study\.json"):
+    with pytest.raises(UserError, match=r"--resume --name two: there is no such run; .* has one"):
         resumed(given(run, name="two"))
 
 

@@ -61,3 +61,16 @@ def test_the_last_epoch_ends_a_trial(asha: ASHAScheduler) -> None:
 
 def test_none_stops_nothing() -> None:
     assert not isinstance(create_scheduler(StudyConfig(scheduler="none")), ASHAScheduler)
+
+
+def test_epochs_that_were_lost_with_the_driver_come_with_the_next_result(
+    asha: ASHAScheduler,
+) -> None:
+    for number, accuracy in enumerate([0.9, 0.8, 0.7]):
+        decide(asha, str(number), 1, accuracy)
+    late: Any = Trial("3")
+    asha.on_trial_add(None, late)
+    result = {"epoch": 2, "val_accuracy": 0.95, "before": [{"epoch": 1, "val_accuracy": 0.1}]}
+    assert asha.on_trial_result(None, late, result) == TrialScheduler.STOP
+    (_, rung) = asha._brackets[0]._rungs[-1]
+    assert sorted(rung.values()) == [0.1, 0.7, 0.8, 0.9]

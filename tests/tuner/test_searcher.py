@@ -13,11 +13,13 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search_spaces.declaration import read
+from tests.tuner.at_once import AtOnce
 from tuner.clock import StudyClock
 from tuner.ending import Ending
 from tuner.journal import create_study
 from tuner.proposal.deadline import Deadline
 from tuner.proposal.proposer import Proposer
+from tuner.proposal.suggestion import Suggestions
 from tuner.retries import Retries
 from tuner.searcher import MOST_FAILED, MOST_INFEASIBLE, StudySearcher
 
@@ -33,8 +35,9 @@ def searcher(study: optuna.Study, concurrency: int = 2, **options: Any) -> Study
     space, first, trials = read(hp), options.get("first", []), options.get("trials", 20)
     proposer = Proposer(space, rungs=(1, 3), seed=options.get("seed", 0))
     deadline = Deadline(space, 1, options.get("seconds"), workers=0, clock=options.get("clock", time.monotonic))
-    retries, ending = Retries(options.get("max_failures", 0)), Ending(StudyClock())
-    return StudySearcher(study, space, proposer, deadline, first, 3, concurrency, trials, retries, ending)
+    retries, suggestions = Retries(options.get("max_failures", 0)), Suggestions(space)
+    ledger = AtOnce(study, suggestions, Ending(StudyClock()))
+    return StudySearcher(ledger, suggestions, proposer, deadline, first, 3, lambda: concurrency, trials, retries)
 
 
 def result(epoch: int, accuracy: float) -> dict[str, Any]:
@@ -319,3 +322,10 @@ def test_a_study_that_ends_before_the_second_try_leaves_none_running(study: optu
     one.close()
     assert study.trials[0].state is TrialState.FAIL
     assert study.trials[0].user_attrs["failure"] == "out of memory: no room"
+
+
+def test_epochs_that_were_lost_with_the_driver_are_told_with_the_next_one(study: optuna.Study) -> None:
+    one = searcher(study)
+    one.suggest("a")
+    one.on_trial_result("a", result(3, 0.7) | {"before": [result(1, 0.5), result(2, 0.8)]})
+    assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.8, 3: 0.7}

@@ -69,7 +69,7 @@ def test_a_trial_goes_on_from_its_checkpoint(worker: WarmTrial, tmp_path: Path) 
     worker.step()
     next_trial(worker, config(1))  # in the same process here, which knows nothing of it either
     known, rest = worker.step(), worker.step()
-    assert (known["epoch"], known["done"]) == (1, False)
+    assert (known["epoch"], known["done"], known["before"]) == (1, False, [])
     assert known["val_loss"] == pytest.approx(whole[0]["val_loss"], rel=1e-4)
     assert (rest["epoch"], rest["done"]) == (2, True)
     assert rest["val_loss"] == pytest.approx(whole[1]["val_loss"], rel=1e-4)

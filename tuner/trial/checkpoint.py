@@ -16,7 +16,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from results.whole_file import replacing
 from tuner.trial.errors import TrialFailure
 
 PLAIN = (bool, int, float, str, type(None))
@@ -29,8 +28,8 @@ class Checkpoint:
     epoch: int
     position: int
     """Keras's number of the next epoch, which is another than `epoch` once a stage has ended early."""
-    result: Mapping[str, Any]
-    """What was said of that epoch: whoever has to know may have been gone before it arrived."""
+    results: Sequence[Mapping[str, Any]]
+    """What was said of each epoch so far: whoever has to know may have been gone before it arrived."""
     variables: Mapping[int, np.ndarray]
     """Of the model, those that training has changed, by their place."""
     optimizer: Sequence[np.ndarray]
@@ -50,12 +49,14 @@ class Checkpoint:
                 about = json.loads(str(archive["about"]))
                 variables = {int(name[1:]): archive[name] for name in archive.files if name.startswith("v")}
                 optimizer = [archive[f"o{number}"] for number in range(about["optimizer"])]
-            return cls(about["epoch"], about["position"], about["result"], variables, optimizer, about["watchers"])
+            if len(about["results"]) != about["epoch"]:
+                raise ValueError("not one result an epoch")
+            return cls(about["epoch"], about["position"], about["results"], variables, optimizer, about["watchers"])
         except Exception as error:  # zipfile, zlib and NumPy have a dozen kinds for files that are not whole
             raise TrialFailure(f"{file} is no checkpoint, or a damaged one: {error}") from error
 
     def write(self, file: Path) -> None:
-        """Into a file, whole or not at all.
+        """Into a file.
 
         Raises:
             OSError: it cannot be written.
@@ -63,13 +64,13 @@ class Checkpoint:
         about = {
             "epoch": self.epoch,
             "position": self.position,
-            "result": dict(self.result),
+            "results": list(map(dict, self.results)),
             "optimizer": len(self.optimizer),
             "watchers": list(self.watchers),
         }
         arrays = {f"v{place}": value for place, value in self.variables.items()}
         arrays |= {f"o{number}": value for number, value in enumerate(self.optimizer)}
-        with replacing(file) as temporary, temporary.open("wb") as out:
+        with file.open("wb") as out:
             np.savez(out, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]  # names are no options
 
 

@@ -72,10 +72,10 @@ class ImageData:
 
 
 def load(source: str, image_size: int | None, seed: int, strict: bool = False) -> ImageData:
-    """Load `cifar10`, `digits` or a folder of images.
+    """Load `cifar10`, `digits`, a folder of images or a file of arrays.
 
     Args:
-        source: one of these two names, or a folder's path.
+        source: one of these two names, a folder's path, or that of an .npz file (see `image_archive`).
         image_size: side of the squares to make; None keeps the images' own size (see `image_folder.choose_size`).
         seed: draws the splits that the source does not have.
         strict: an image that does not decode is an error instead of being skipped.
@@ -88,12 +88,36 @@ def load(source: str, image_size: int | None, seed: int, strict: bool = False) -
         return _cifar10(image_size, seed)
     if source == "digits":
         return _digits(image_size, seed)
+    from tuner.trial.image_archive import load_archive
     from tuner.trial.image_folder import load_folder
 
     folder = Path(source).expanduser()
+    if is_archive(folder):
+        return load_archive(folder, image_size, seed)
     if not folder.is_dir():
         raise UserError(f"--data {source}: no such folder; give cifar10, digits, or a folder with a subfolder a class")
     return load_folder(folder, image_size, seed, strict)
+
+
+def is_archive(place: Path) -> bool:
+    """Whether a source is a file of arrays."""
+    return place.suffix == ".npz" and not place.is_dir()
+
+
+def drawn_splits(
+    labels: np.ndarray, seed: int, class_names: tuple[str, ...], validation: bool, test: bool
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Positions of the images that stay for training, and of those drawn for validation and for test, if they are.
+
+    Raises:
+        UserError: a class is too small to draw from.
+    """
+    if validation and test:
+        return three_way(labels, seed, class_names)
+    if not validation and not test:
+        return np.arange(len(labels)), None, None
+    kept, held_out = hold_out(labels, seed, class_names)
+    return kept, held_out if validation else None, held_out if test else None
 
 
 def hold_out(labels: np.ndarray, seed: int, class_names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -163,6 +187,6 @@ def digits(image_size: int | None) -> tuple[np.ndarray, np.ndarray, tuple[str, .
 
 def resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
     """Each as a square of that side; None leaves them."""
-    if size is None or images.shape[1] == size:
+    if size is None or images.shape[1:3] == (size, size):
         return images
     return np.stack([np.asarray(resized(Image.fromarray(image), size)) for image in images])

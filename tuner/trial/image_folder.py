@@ -10,7 +10,7 @@ import numpy as np
 
 from results.images import SUFFIXES, Undecodable, decode, dimensions
 from search_spaces.errors import UserError
-from tuner.trial.datasets import ImageData, hold_out, three_way
+from tuner.trial.datasets import ImageData, drawn_splits, three_way
 
 DEFAULT_SIZE = 96
 """Side of the squares when images of several sizes come without --image-size."""
@@ -23,8 +23,10 @@ class Files:
     paths: list[Path]
     labels: np.ndarray
 
-    def at(self, positions: np.ndarray) -> "Files":
-        """Those at the given positions."""
+    def at(self, positions: np.ndarray | None) -> "Files":
+        """Those at the given positions; none at None."""
+        if positions is None:
+            return Files([], self.labels[:0])
         return Files([self.paths[position] for position in positions], self.labels[positions])
 
 
@@ -79,24 +81,14 @@ def choose_size(paths: Sequence[Path]) -> int:
 
 def _given_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tuple[Files, Files, Files]:
     train = _list(folder / "train", class_names)
-    if not (folder / "val").is_dir() and not (folder / "test").is_dir():
-        return _three_ways(train, seed, class_names)
-    if (folder / "test").is_dir():
-        test = _list(folder / "test", class_names)
-    else:
-        kept, held_out = hold_out(train.labels, seed, class_names)
-        train, test = train.at(kept), train.at(held_out)
-    if (folder / "val").is_dir():
-        return train, _list(folder / "val", class_names), test
-    kept, held_out = hold_out(train.labels, seed, class_names)
-    return train.at(kept), train.at(held_out), test
+    given = [_list(folder / name, class_names) if (folder / name).is_dir() else None for name in ("val", "test")]
+    kept, *drawn = drawn_splits(train.labels, seed, class_names, given[0] is None, given[1] is None)
+    validation, test = (own or train.at(held) for own, held in zip(given, drawn, strict=True))
+    return train.at(kept), validation, test
 
 
 def _drawn_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tuple[Files, Files, Files]:
-    return _three_ways(_list(folder, class_names), seed, class_names)
-
-
-def _three_ways(files: Files, seed: int, class_names: tuple[str, ...]) -> tuple[Files, Files, Files]:
+    files = _list(folder, class_names)
     train, validation, test = three_way(files.labels, seed, class_names)
     return files.at(train), files.at(validation), files.at(test)
 

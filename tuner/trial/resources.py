@@ -5,7 +5,7 @@ import gc
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from results.paths import CACHE
@@ -30,29 +30,51 @@ class TrialResources:
 
 
 def share_out(
-    available: Mapping[str, float], cpus: float | None, gpus: float | None, concurrency: int | None, trials: int
+    machines: Sequence[Mapping[str, float]],
+    cpus: float | None,
+    gpus: float | None,
+    concurrency: int | None,
+    trials: int,
 ) -> TrialResources:
-    """Divide Ray's resources (`ray.cluster_resources()`) among trials.
+    """Divide the resources of a cluster's machines, as Ray names them, among trials; none lies across two machines.
 
-    By default each trial has one CPU; where there are GPUs, one GPU and an equal part of the CPUs. `concurrency` caps
-    the number of trials that run at a time.
+    By default each trial has one CPU; where there are GPUs, one GPU and an equal part of its machine's CPUs.
+    `concurrency` caps the number of trials that run at a time.
 
     Raises:
-        UserError: one trial asks for more than there is.
+        UserError: one trial asks for more than a machine has.
     """
-    all_cpus, all_gpus = available.get("CPU", 0.0), available.get("GPU", 0.0)
-    gpus = min(1.0, all_gpus) if gpus is None else gpus
-    if gpus > all_gpus:
-        raise UserError(f"--gpus-per-trial {gpus:g}: there are {all_gpus:g} GPUs; ask for at most that, or 0 for CPUs")
-    # A share lies on one GPU: two of 0.6 need two GPUs.
-    gpu_slots = math.inf if not gpus else all_gpus // gpus if gpus >= 1 else math.floor(1 / gpus) * all_gpus
+    most_gpus = max((machine.get("GPU", 0.0) for machine in machines), default=0.0)
+    gpus = min(1.0, most_gpus) if gpus is None else gpus
+    where = "there are" if len(machines) == 1 else "the best machine has"
+    if gpus > most_gpus:
+        raise UserError(f"--gpus-per-trial {gpus:g}: {where} {most_gpus:g} GPUs; ask for at most that, or 0 for CPUs")
+    fitting = [machine for machine in machines if _by_gpus(machine, gpus)]
     if cpus is None:
-        cpus = 1.0 if not gpus else all_cpus / gpu_slots
+        cpus = 1.0 if not gpus else min(machine.get("CPU", 0.0) / _by_gpus(machine, gpus) for machine in fitting)
         cpus = math.floor(cpus) if cpus > 1 else cpus
-    if cpus > all_cpus:
-        raise UserError(f"--cpus-per-trial {cpus:g}: there are {all_cpus:g} CPUs; ask for at most that")
-    slots = int(min(all_cpus / cpus + 1e-9, gpu_slots))
+    most_cpus = max((machine.get("CPU", 0.0) for machine in fitting), default=0.0)
+    if cpus > most_cpus or not cpus:
+        raise UserError(f"--cpus-per-trial {cpus:g}: {where} {most_cpus:g} CPUs; ask for at most that")
+    slots = room(machines, cpus, gpus)
     return TrialResources(cpus, gpus, max(1, min(slots, concurrency or slots, trials)))
+
+
+def room(machines: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> int:
+    """How many trials fit on such machines at a time."""
+    return sum(
+        int(min(machine.get("CPU", 0.0) / cpus + 1e-9, _by_gpus(machine, gpus)))
+        for machine in machines
+        if _by_gpus(machine, gpus)
+    )
+
+
+def _by_gpus(machine: Mapping[str, float], gpus: float) -> float:
+    """A share lies on one GPU: two of 0.6 need two GPUs."""
+    if not gpus:
+        return math.inf
+    there = machine.get("GPU", 0.0)
+    return there // gpus if gpus >= 1 else math.floor(1 / gpus) * there
 
 
 def prepare_process(resources: TrialResources) -> None:

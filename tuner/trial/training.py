@@ -4,7 +4,7 @@ import inspect
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -127,15 +127,15 @@ class Training:
                 raise failure.__cause__ from None
             raise
 
-    def checkpoint(self, result: Mapping[str, Any]) -> Checkpoint:
-        """To go on from after the latest epoch, in another process; with what was said of that epoch."""
+    def checkpoint(self, results: Sequence[Mapping[str, Any]]) -> Checkpoint:
+        """To go on from after the latest epoch, in another process; with what was said of each epoch."""
         fitting, position = self._fitting, self._report.position
         if self.model.stop_training:  # where the stage would have ended
             position = max(position, fitting.last_epoch)
         # After the last epoch of a stage the next one begins, with an optimizer and callbacks of its own.
         goes_on = position < fitting.last_epoch
         optimizer = [np.asarray(variable) for variable in self.model.optimizer.variables] if goes_on else []
-        return Checkpoint(self.epoch, position, result, self._changes.found(), optimizer, counted(fitting.watchers))
+        return Checkpoint(self.epoch, position, results, self._changes.found(), optimizer, counted(fitting.watchers))
 
     def close(self) -> None:
         """End the training where it is."""

@@ -61,7 +61,7 @@ def test_the_rest_of_the_curve_is_what_it_would_have_been(
     first = begun(SMALL | configuration)
     for _ in range(after):
         first.run_epoch()
-    first.checkpoint({}).write(tmp_path / "checkpoint.npz")
+    first.checkpoint([{}] * after).write(tmp_path / "checkpoint.npz")
     first.close()
     rest = curve(begun(SMALL | configuration, Checkpoint.read(tmp_path / "checkpoint.npz")))
     np.testing.assert_allclose(rest, whole[after:], rtol=2e-4, atol=2e-4)
@@ -83,7 +83,7 @@ def test_a_stage_that_ended_early_stays_ended(tmp_path: Path) -> None:
     assert len(whole) < 14
     for after in range(1, len(whole)):
         first.run_epoch()
-        first.checkpoint({}).write(tmp_path / f"{after}.npz")
+        first.checkpoint([{}] * after).write(tmp_path / f"{after}.npz")
     first.close()
     positions = [Checkpoint.read(tmp_path / f"{after}.npz").position for after in range(1, len(whole))]
     ended = next(number for number, position in enumerate(positions, start=1) if position != number)

@@ -26,18 +26,27 @@ def test_all_of_the_machine_is_used(
     available: dict[str, float], options: dict[str, float], expected: tuple[float, float, int]
 ) -> None:
     asked = {"cpus": None, "gpus": None, "concurrency": None} | options
-    assert share_out(available, **asked, trials=100) == TrialResources(*expected)  # type: ignore[arg-type]
+    assert share_out([available], **asked, trials=100) == TrialResources(*expected)  # type: ignore[arg-type]
+
+
+def test_no_trial_lies_across_two_machines() -> None:
+    head, large, small = {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}, {"CPU": 4.0, "GPU": 1.0}
+    assert share_out([head, large, small], None, None, None, 100) == TrialResources(4, 1, 3)
+    assert share_out([head, large, small], 3, 0, None, 100) == TrialResources(3, 0, 1 + 5 + 1)
+    assert share_out([large, small], None, 2.0, None, 100) == TrialResources(16, 2, 1)
+    with pytest.raises(UserError, match="--gpus-per-trial 3: the best machine has 2 GPUs; ask for at most that"):
+        share_out([large, small], None, 3.0, None, 100)
 
 
 def test_no_more_trials_at_a_time_than_there_are() -> None:
-    assert share_out({"CPU": 16.0}, None, None, None, trials=3).concurrency == 3
+    assert share_out([{"CPU": 16.0}], None, None, None, trials=3).concurrency == 3
 
 
 def test_asking_for_more_than_there_is() -> None:
     with pytest.raises(UserError, match="--gpus-per-trial 1: there are 0 GPUs; ask for at most that, or 0 for CPUs"):
-        share_out({"CPU": 2.0}, None, 1.0, None, 5)
+        share_out([{"CPU": 2.0}], None, 1.0, None, 5)
     with pytest.raises(UserError, match="--cpus-per-trial 4: there are 2 CPUs"):
-        share_out({"CPU": 2.0}, 4.0, None, None, 5)
+        share_out([{"CPU": 2.0}], 4.0, None, None, 5)
 
 
 def test_threads_follow_cpus() -> None:

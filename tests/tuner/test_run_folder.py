@@ -6,18 +6,18 @@ import pytest
 
 from results.paths import RunPaths
 from search_spaces.errors import UserError
-from tuner.study import _new_run
+from tuner.run_folder import new_run
 
 
 def test_a_refused_study_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no"), _new_run(RunPaths.of(tmp_path / "a" / "runs", "one")):
+    with pytest.raises(UserError, match="no"), new_run(RunPaths.of(tmp_path / "a" / "runs", "one")):
         raise UserError("no")
     assert not (tmp_path / "a").exists()
 
 
 def test_a_refused_study_takes_no_other_run_along(tmp_path: Path) -> None:
     one, other = (RunPaths.of(tmp_path / "runs", name) for name in ("one", "other"))
-    with pytest.raises(UserError, match="no"), _new_run(one):
+    with pytest.raises(UserError, match="no"), new_run(one):
         other.root.mkdir(parents=True, exist_ok=True)
         raise UserError("no")
     assert other.root.is_dir()
@@ -25,7 +25,7 @@ def test_a_refused_study_takes_no_other_run_along(tmp_path: Path) -> None:
 
 def test_an_unexpected_end_keeps_the_log(tmp_path: Path) -> None:
     paths = RunPaths.of(tmp_path, "one")
-    with pytest.raises(RuntimeError, match=r"the search did not start; .*search.log says why"), _new_run(paths):
+    with pytest.raises(RuntimeError, match=r"the search did not start; .*search.log says why"), new_run(paths):
         paths.log.write_text("what happened")
         raise RuntimeError("the process that prepares the study died")
     assert paths.log.is_file()

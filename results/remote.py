@@ -1,0 +1,268 @@
+"""A run that is kept in an object store, and this machine's copy of it.
+
+Trials put their checkpoints and models there themselves. The driver writes all else into the copy, as it does where a
+run is kept on a disk, and a `Mirror` sends it after them. So nothing but the driver's last seconds is lost with its
+machine, and any other one goes on.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from results.paths import BEST, CHECKPOINT, RunPaths
+from results.records import TO_GO_ON, TrialRecord, read
+from results.run_files import PATIENCE, ObjectFiles, StoredFile, is_uri, parent
+from results.whole_file import REMEDY, UNFINISHED, Unwritable
+from search_spaces.errors import UserError
+
+AT_ONCE = 16
+"""Files that are asked for at a time."""
+PERIOD, SHARE, LONGEST = 2.0, 0.05, 20.0
+"""Seconds between two looks at what has changed; more, up to so many, where looking would take a larger share."""
+HURRY = 10.0
+"""Seconds for what is left to be sent, where somebody has pressed Ctrl+C."""
+HOLDER = "held.json"
+HEARTBEAT, FORGOTTEN = 30.0, 120.0
+"""Seconds: how often whoever works on a run says so, and after how many without that the run is free."""
+
+
+def existing_run(run: str | os.PathLike[str]) -> RunPaths:
+    """A run that is there, named by its folder or its URI; of one in an object store what there is of it, by now.
+
+    Raises:
+        UserError: there is none, or the store is out of reach.
+    """
+    if not is_uri(str(run)):
+        return RunPaths.existing(Path(run))
+    uri = str(run)
+    return fetched(RunPaths.of(parent(uri), PurePosixPath(urlsplit(uri).path).name))
+
+
+def fetched(paths: RunPaths) -> RunPaths:
+    """The same, once this machine's copy has what the store has; without what trials need to go on.
+
+    Raises:
+        UserError: there is no such run, or the store is out of reach.
+    """
+    assert paths.remote is not None
+    with _told(paths.remote):
+        stored = ObjectFiles(paths.remote, patience=0).all()
+        if not any(file.name == paths.study.name for file in stored):
+            raise UserError(f"{paths.remote} is not a run directory: it has no {paths.study.name}")
+        paths.root.mkdir(parents=True, exist_ok=True)
+        with suppress(Timeout), FileLock(paths.lock, blocking=False):  # a program that works on the run is ahead of it
+            _bring(paths, [file for file in stored if not file.name.endswith((CHECKPOINT, HOLDER))])
+            for folder in (paths, paths.finalists, paths.retrained):
+                _forget_models(folder.best, paths.root, stored)
+    return paths
+
+
+def is_stored(paths: RunPaths) -> bool:
+    """Whether the store has a run there.
+
+    Raises:
+        UserError: it is out of reach.
+    """
+    assert paths.remote is not None
+    with _told(paths.remote), ObjectFiles(paths.remote, patience=0).reading(paths.study.name) as found:
+        return found is not None
+
+
+def bring_models(paths: RunPaths, patience: float = PATIENCE) -> None:
+    """Let the copy's best models be those of the store.
+
+    Raises:
+        OSError: it is out of reach, for so many seconds.
+    """
+    if paths.remote is not None:
+        stored = ObjectFiles(paths.remote, patience).inside(BEST).all()
+        found = [StoredFile(f"{BEST}/{file.name}", file.changed) for file in stored]
+        _bring(paths, found)
+        _forget_models(paths.best, paths.root, found)
+
+
+def _bring(paths: RunPaths, stored: list[StoredFile]) -> None:
+    files = paths.files
+    assert isinstance(files, ObjectFiles)
+
+    def bring(file: StoredFile) -> None:
+        own = paths.root / file.name
+        if not own.resolve().is_relative_to(paths.root.resolve()):
+            raise UserError(f"{paths.remote} has a file {file.name!r}, which would lie elsewhere: do not trust it")
+        if not _is_newer(file, own):
+            return
+        own.parent.mkdir(parents=True, exist_ok=True)
+        if files.get(file.name, own):
+            os.utime(own, (file.changed.timestamp(), file.changed.timestamp()))
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(bring, stored))
+
+
+def _is_newer(file: StoredFile, own: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return own.stat().st_mtime < file.changed.timestamp()
+    return True
+
+
+def _forget_models(folder: Path, root: Path, stored: list[StoredFile]) -> None:
+    """Of models in a folder of the copy, those that the store has no more: better ones took their places."""
+    there = {root / file.name for file in stored}
+    for file in folder.glob("trial-*"):
+        if file not in there:
+            file.unlink(missing_ok=True)
+
+
+class Mirror(threading.Thread):
+    """Sends what changes in a run's copy to its store while the block lasts: records at once, the rest at its end.
+
+    While the store is out of reach it waits, and says so once. Whoever holds the run says so there.
+
+    Args:
+        paths: of a run with a `remote`.
+        say: told in words what goes wrong.
+
+    Raises:
+        UserError: another machine works on the run, or the store is out of reach or refuses to take a file.
+    """
+
+    def __init__(self, paths: RunPaths, say: Callable[[str], None]) -> None:
+        super().__init__(daemon=True)
+        assert paths.remote is not None
+        self._paths, self._say = paths, say
+        self._files = ObjectFiles(paths.remote, patience=0)
+        self._sent: dict[str, tuple[int, int]] = {}
+        self._over = threading.Event()
+        self._held = 0.0
+        self._is_told = self._is_new = False
+
+    def __enter__(self) -> "Mirror":
+        with _told(self._files.uri):
+            self._check_free()
+            self._hold()
+            stored = self._files.all()
+            self._is_new = not any(file.name == self._paths.study.name for file in stored)
+            for file in stored:
+                own = self._paths.root / file.name
+                if own.is_file() and not own.stat().st_mtime > file.changed.timestamp():
+                    self._sent[file.name] = _state(own)
+        self.start()
+        return self
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        self._over.set()
+        self.join()
+        try:
+            if not self._is_new or any(self._paths.trials.glob("*/trial.json")):
+                is_hurried = isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
+                self._finish(HURRY if is_hurried else PATIENCE)
+            else:  # no trial has begun: nothing is left behind
+                with suppress(OSError):
+                    for name in self._sent:
+                        self._files.remove(name)
+        finally:
+            with suppress(OSError):
+                self._files.remove(HOLDER)
+
+    def run(self) -> None:
+        """Until the block ends."""
+        while not self._over.is_set():
+            began = time.monotonic()
+            try:
+                if time.monotonic() > self._held + HEARTBEAT:
+                    self._hold()
+                self._send_changed(is_last=False)
+                self._is_told = False
+            except OSError as error:
+                if not self._is_told:
+                    self._is_told = True
+                    self._say(f"Note: --storage is out of reach; the search goes on and sends again: {_short(error)}")
+            self._over.wait(min(max(PERIOD, (time.monotonic() - began) / SHARE), LONGEST))
+
+    def _finish(self, patience: float) -> None:
+        """All that is left; the store may be out of reach for so many seconds."""
+        end = time.monotonic() + patience
+        while True:
+            try:
+                self._send_changed(is_last=True)
+                return
+            except OSError as error:
+                if time.monotonic() > end:
+                    raise Unwritable(
+                        f"--storage {self._files.uri}: {_short(error)}. The run is whole in {self._paths.root}, from "
+                        f"where --resume sends it. {REMEDY}"
+                    ) from error
+                time.sleep(PERIOD)
+
+    def _send_changed(self, is_last: bool) -> None:
+        changed = [
+            (name, file, state) for name, file in self._own(is_last) if (state := _state(file)) != self._sent.get(name)
+        ]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._send, changed))
+
+    def _send(self, changed: tuple[str, Path, tuple[int, int]]) -> None:
+        name, file, state = changed
+        self._files.put(file, name)
+        self._sent[name] = state
+        if file.name == "trial.json" and read(file, TrialRecord).state not in TO_GO_ON:
+            self._files.remove(f"{name.removesuffix(file.name)}{CHECKPOINT}")  # after its record: it is over for all
+
+    def _own(self, is_last: bool) -> Iterator[tuple[str, Path]]:
+        """What the driver writes; models and checkpoints are the trials' own."""
+        for folder, folders, files in os.walk(self._paths.root):
+            folders[:] = [name for name in folders if name not in (BEST, self._paths.ray.name)]
+            for name in files:
+                file = Path(folder, name)
+                is_own = name not in (CHECKPOINT, self._paths.lock.name) and not name.startswith(UNFINISHED)
+                if is_own and (is_last or name.endswith(".json") or file == self._paths.images):
+                    yield str(file.relative_to(self._paths.root)), file
+
+    def _check_free(self) -> None:
+        with self._files.reading(HOLDER) as file:
+            if file is None:
+                return
+            try:
+                held = dict(json.loads(file.read_text()))
+                age = time.time() - float(held["at"])
+            except (ValueError, KeyError, TypeError):  # nobody of ours wrote that
+                return
+        is_ours = held.get("host") == socket.gethostname() and not Path(f"/proc/{held.get('process')}").exists()
+        if not is_ours and age < FORGOTTEN:
+            raise UserError(
+                f"{self._files.uri}: process {held.get('process')} on {held.get('host')} works on this run; wait for "
+                f"its end, or, if it has died, for {FORGOTTEN - age:.0f} s"
+            )
+
+    def _hold(self) -> None:
+        with self._files.writing(HOLDER) as file:
+            file.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid(), "at": time.time()}))
+        self._held = time.monotonic()
+
+
+def _state(file: Path) -> tuple[int, int]:
+    about = file.stat()
+    return about.st_mtime_ns, about.st_size
+
+
+@contextmanager
+def _told(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"--storage {uri}: {_short(error)}; see that it is there, and that you may write there"
+        ) from error
+
+
+def _short(error: OSError) -> str:
+    return str(error.strerror or error).partition(" (Request ID")[0]

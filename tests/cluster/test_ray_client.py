@@ -1,0 +1,45 @@
+"""A search that is started from outside of the cluster."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from results.records import TrialState
+from tests.cluster.hosts import Host, head, hosts
+from tests.cluster.test_nodes import environment
+from tests.faults.broken_search import ROOT, BrokenSearch
+
+
+def outside(host: Host, folder: Path, *options: object) -> tuple[int, str]:
+    """What search.py ends with there, and says."""
+    command = [sys.executable, str(ROOT / "scripts" / "search.py"), "--data", "digits", "--image-size", "8", *options]
+    running = host.run(*command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       environment={"PYTHONPATH": str(ROOT)})  # fmt: skip
+    printed, _ = running.communicate(timeout=300)
+    return running.returncode, " ".join(printed.split())
+
+
+def test_a_search_by_ray_client_runs_on_the_head(tmp_path: Path) -> None:
+    search = BrokenSearch(tmp_path)
+    with hosts(2, tmp_path) as (inside, out):
+        head(inside, more=environment(tmp_path) | {"EPOCH_SECONDS": "0"})
+        address = ("--address", f"ray://{inside.ip}:10001")
+        status, printed = outside(out, tmp_path, *address, "--space", "custom_cnn")
+        assert status == 2
+        assert "Error: --storage runs: the driver of a search at --address ray://" in printed
+        began = time.monotonic()
+        status, printed = outside(out, tmp_path, "--address", f"ray://{inside.ip}:9", "--storage", tmp_path)
+        assert status == 2
+        assert "nothing answers there (Connection refused)" in printed
+        assert time.monotonic() - began < 15
+        options = ("--space", "counted:Counted", "--trials", 3, "--max-epochs", 2, "--finalists", 0, "--name", "one")
+        status, printed = outside(out, tmp_path, *address, *options, "--storage", tmp_path / "runs")
+        assert status == 0, printed
+        assert "1 trial at a time" in printed
+        assert "3 of 3 ended" in printed
+        again = outside(out, tmp_path, *address, *options, "--storage", tmp_path / "runs")
+    assert "exists already; choose another name" in again[1]
+    assert again[0] == 2
+    assert all(trial.state in (TrialState.DONE, TrialState.STOPPED) for trial in search.trials())
+    assert len(search.trials()) == 3

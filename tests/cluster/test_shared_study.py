@@ -1,0 +1,123 @@
+"""Several drivers on one study, in a real PostgreSQL."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from results.records import TrialRecord
+from tests.cluster.postgres import Postgres, postgres
+from tests.faults.broken_search import OVER, BrokenSearch, kill
+
+TRIALS = 10
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    with postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+def driver(folder: Path, server: Postgres, database: str, *options: object) -> BrokenSearch:
+    """One of several, with a run directory of its own; each trains one trial at a time."""
+    folder.mkdir()
+    url = server.url_of(database)
+    given = ("--space", "counted:Counted", "--trials", TRIALS, "--max-epochs", 4, "--concurrency", 1,
+             "--study-storage", url, *options)  # fmt: skip
+    return BrokenSearch(folder, *given, epoch_seconds=1.0)
+
+
+def a_database(server: Postgres, name: str) -> str:
+    import psycopg
+
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+    return name
+
+
+def known(trials: list[TrialRecord]) -> dict[int, object]:
+    """What one can know of trials without caring whose they are."""
+    return {one.trial: (one.configuration, one.state, [epoch.val_loss for epoch in one.epochs]) for one in trials}
+
+
+def finished(running: subprocess.Popen[str], status: int = 0) -> str:
+    printed, _ = running.communicate(timeout=400)
+    assert running.returncode == status, printed
+    return printed
+
+
+def test_two_drivers_try_nothing_twice_and_both_see_all_though_the_database_is_down_for_a_while(
+    server: Postgres, tmp_path: Path
+) -> None:
+    database = a_database(server, "two")
+    both = [driver(tmp_path / name, server, database) for name in "ab"]
+    running = [one.start() for one in both]
+    for one, process in zip(both, running, strict=True):
+        one.wait_for_epochs(process, 4)
+    server.stop()
+    time.sleep(10)
+    server.start()
+    for process in running:
+        finished(process)
+    one, other = (search.trials() for search in both)
+    assert known(one) == known(other)
+    assert len(one) == TRIALS
+    assert all(trial.state in OVER for trial in one)
+    assert len({trial.configuration["x"] for trial in one}) == TRIALS, "a configuration was tried twice"
+    shares = [sum(not trial.driver for trial in trials) for trials in (one, other)]
+    assert sum(shares) == TRIALS
+    assert min(shares) >= 2
+    trained = [set(search.epochs()) for search in both]
+    assert not trained[0] & trained[1]
+    study = optuna.load_study(study_name="one", storage=server.url_of(database))
+    done = [trial for trial in study.trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert len(done) == TRIALS
+    assert not [trial for trial in study.trials if trial.state is TrialState.RUNNING]
+
+
+def test_a_driver_that_died_goes_on_with_its_trials_and_the_other_does_not(server: Postgres, tmp_path: Path) -> None:
+    database = a_database(server, "died")
+    one, other = (driver(tmp_path / name, server, database, "--trials", 6, "--scheduler", "none") for name in "ab")
+    first, second = one.start(), other.start()
+    one.wait_for_epochs(first, 2)
+    kill(first)
+    finished(second)
+    left = [trial.trial for trial in other.trials() if trial.state not in OVER]
+    assert len(left) == 1, "what the other driver was at"
+    url = server.url_of(database)
+    assert f"If you trust it, name it again: --study-storage {url}" in one.finish(status=2)
+    printed = one.finish("--study-storage", url)
+    assert ", 1 to go on" in printed
+    assert [len(trial.epochs) for trial in one.trials()] == [4] * 6
+    study = optuna.load_study(study_name="one", storage=server.url_of(database))
+    assert [trial.state for trial in study.trials if "failure" not in trial.user_attrs] == [TrialState.COMPLETE] * 6
+
+
+def test_a_study_about_something_else_is_refused(server: Postgres, tmp_path: Path) -> None:
+    database = a_database(server, "other")
+    one = driver(tmp_path / "a", server, database, "--trials", 1)
+    one.finish()
+    another = driver(tmp_path / "b", server, database, "--max-epochs", 5)
+    assert "the study one there has another max_epochs: 4, and here it is 5" in finished(another.start(), status=2)
+    assert not (another.folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://postgres:secret@127.0.0.1:9/x", "must have no password, which study.json would tell; put it"),
+        ("postgresql://postgres@127.0.0.1:9/x", "--study-storage postgresql://postgres@127.0.0.1:9/x: "),
+        ("nosuch://x", "--study-storage nosuch://x: "),
+    ],
+)
+def test_a_database_that_cannot_be_used(url: str, message: str, tmp_path: Path) -> None:
+    one = BrokenSearch(tmp_path, "--space", "counted:Counted", "--study-storage", url)
+    printed = finished(one.start(), status=2)
+    assert message in printed
+    assert "secret" not in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "runs").exists()

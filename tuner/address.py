@@ -1,0 +1,61 @@
+"""Whether a Ray cluster answers at an address; `ray.init` would wait for two minutes, and then end the process."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+
+from search_spaces.errors import UserError
+
+PATIENCE = 10.0
+"""Seconds for a cluster to answer, the import of Ray in them."""
+
+
+def check_address(address: str) -> None:
+    """See that a cluster of the same Ray and Python answers there, and accepts this user.
+
+    Raises:
+        UserError: it does not.
+    """
+    command = [sys.executable, "-P", "-c", "from tuner.address import ask; ask()", address]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired as error:
+        seen = error.stderr.decode() if isinstance(error.stderr, bytes) else error.stderr or ""
+        raise _unanswered(address, seen) from None
+    if asked.returncode:
+        raise _unanswered(address, asked.stderr)
+    theirs = json.loads(asked.stdout)
+    ours = {"ray": importlib.metadata.version("ray"), "python": platform.python_version()}
+    if different := [name for name in ours if ours[name] != theirs[name]]:
+        said = " and ".join(f"{name} {theirs[name]} there, {ours[name]} here" for name in different)
+        raise UserError(
+            f"--address {address}: that cluster has other versions: {said}. Install the same ones here, or start the "
+            "search from one of its machines"
+        )
+
+
+def _unanswered(address: str, seen: str) -> UserError:
+    if "InvalidAuthToken" in seen or "AuthenticationError" in seen:
+        return UserError(
+            f"--address {address}: that cluster asks for a token, and yours is none or another one: set RAY_AUTH_TOKEN "
+            "to what `ray get-auth-token` prints on its head"
+        )
+    if address == "auto" and "Could not find any running Ray instance" in seen:
+        return UserError("--address auto: no Ray cluster runs on this machine; ray start --head begins one")
+    return UserError(
+        f"--address {address}: no Ray cluster answers there; `ray start --head` on its head prints the address, and a "
+        "firewall must let it through"
+    )
+
+
+def ask() -> None:
+    """The child: print what the cluster runs on, if it answers."""
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+    address = canonicalize_bootstrap_address_or_die(sys.argv[1])
+    found = GcsClient(address=address).internal_kv_get(b"CLUSTER_METADATA", b"cluster")
+    about = json.loads(found or b"{}")
+    print(json.dumps({"ray": about.get("ray_version"), "python": about.get("python_version")}))

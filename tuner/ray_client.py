@@ -1,0 +1,94 @@
+"""A search that is started from a machine outside of the cluster, by Ray Client: its driver runs on the cluster's head.
+
+Ray Tune's own way, to send searcher and callbacks there, would write records on a machine whose folders nobody named.
+So the whole search runs there, with its run directory, and what it prints is shown here.
+"""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from results.run_files import is_uri
+from search_spaces.errors import UserError
+from tuner.config import StudyConfig
+from tuner.options import flag
+
+SCHEME = "ray://"
+PORT = 10001
+NAMES = {"data": ("cifar10", "digits"), "weights": ("imagenet", "none")}
+"""Values of options that are no paths."""
+FOLDERS = ("data", "weights", "storage", "configs", "feature_store")
+
+
+def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
+    """Search, or resume, on the head of the cluster at `given["address"]`; paths are paths there.
+
+    Returns:
+        The exit status for a shell.
+
+    Raises:
+        UserError: nothing answers there, a path is not absolute, or as `run_study`.
+    """
+    address = given["address"]
+    options = {"storage": StudyConfig.storage} | dict(given)
+    for name in FOLDERS:
+        if (value := options.get(name)) is not None and not _is_absolute(name, str(value)):
+            raise UserError(
+                f"{flag(name)} {value}: the driver of a search at --address {address} runs on the cluster's head; give "
+                "an absolute path there" + (", or s3://BUCKET/RUNS" if name == "storage" else "")
+            )
+    _check(address)
+    import ray
+    from ray.exceptions import RayTaskError, TaskCancelledError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    try:
+        ray.init(address)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UserError(f"--address {address}: {' '.join(str(error).split())[:300]}") from error
+    head = next(node["NodeID"] for node in ray.nodes() if "node:__internal_head__" in node["Resources"])
+    there = ray.remote(num_cpus=0, max_retries=0)(_search).options(
+        scheduling_strategy=NodeAffinitySchedulingStrategy(head, soft=False)
+    )
+    running = there.remote(options | {"address": "auto"}, is_resumed)
+    try:
+        return int(ray.get(running))
+    except KeyboardInterrupt:
+        ray.cancel(running)
+        ray.wait([running], timeout=60)
+        raise
+    except TaskCancelledError as error:
+        raise KeyboardInterrupt from error
+    except RayTaskError as error:
+        cause = getattr(error, "cause", error)
+        if isinstance(cause, UserError):
+            raise UserError(str(cause)) from error
+        raise
+    finally:
+        ray.shutdown()
+
+
+def _search(given: dict[str, Any], is_resumed: bool) -> int:
+    """On the head."""
+    from tuner.resumption import resumed
+    from tuner.study import go_on, run_study
+
+    study = go_on(resumed(given)) if is_resumed else run_study(StudyConfig(**given))
+    return study.print_summary()
+
+
+def _is_absolute(name: str, value: str) -> bool:
+    return value in NAMES.get(name, ()) or is_uri(value) or Path(value).is_absolute() or value.startswith("~")
+
+
+def _check(address: str) -> None:
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or PORT), timeout=10).close()
+    except OSError as error:
+        raise UserError(
+            f"--address {address}: nothing answers there ({error.strerror or error}); `ray start --head` opens port "
+            f"{PORT} on a cluster's head"
+        ) from error
