@@ -115,6 +115,13 @@ def _searched(paths: RunPaths, trials: dict[int, TrialRecord], rank: int | None)
         raise UserError(f"{paths.root} has no model yet: no trial has finished an epoch (see {paths.log.name})")
     frame = leaderboard(list(trials.values()), ())
     ranks = dict(zip(frame["trial"].tolist(), frame["rank"].tolist(), strict=True))
+    best = max(trials.values(), key=lambda trial: trial.accuracy)
+    if rank is None and best.driver and best.accuracy > kept[0].val_accuracy:
+        raise UserError(
+            f"the best trial, {best.trial}, is another driver's, and its model is in that driver's run directory: "
+            f"export there, take this driver's best by --rank {ranks[kept[0].trial]}, or let scripts/finalists.py "
+            "train it here"
+        )
     for one in kept:
         if rank is None or ranks[one.trial] == rank:
             return Member(paths.best / one.file, trials[one.trial], None, one.epoch, one.val_accuracy)

@@ -57,6 +57,8 @@ def fetched(paths: RunPaths) -> RunPaths:
     with _told(paths.remote):
         stored = ObjectFiles(paths.remote, patience=0).all()
         if not any(file.name == paths.study.name for file in stored):
+            if paths.study.is_file():  # the store has never had it, or has lost it: what is here is sent again
+                return paths
             raise UserError(f"{paths.remote} is not a run directory: it has no {paths.study.name}")
         paths.root.mkdir(parents=True, exist_ok=True)
         with suppress(Timeout), FileLock(paths.lock, blocking=False):  # a program that works on the run is ahead of it

@@ -5,6 +5,7 @@ What any machine of a cluster may have to read or write goes through here. A fil
 
 import datetime
 import errno
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,9 @@ class RunFiles(Protocol):
     def remove(self, name: str) -> None:
         """Take it away, if it is there."""
 
+    def clear(self) -> None:
+        """Take all of them away, those in folders too."""
+
 
 @dataclass(frozen=True)
 class DiskFiles:
@@ -85,6 +89,10 @@ class DiskFiles:
     def remove(self, name: str) -> None:
         """As `RunFiles`."""
         (self.root / name).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """As `RunFiles`."""
+        shutil.rmtree(self.root, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,11 @@ class ObjectFiles:
         """As `RunFiles`."""
         with suppress(FileNotFoundError):
             self._patiently(lambda system, root: system.delete_file(f"{root}/{name}"))
+
+    def clear(self) -> None:
+        """As `RunFiles`."""
+        for file in self.all():
+            self.remove(file.name)
 
     def _patiently(self, act: Callable[[Any, str], Result]) -> Result:
         """Do it, again and again while the store is out of reach."""

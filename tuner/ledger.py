@@ -1,10 +1,5 @@
 """What becomes of a study's trials, told to Optuna's storage beside the search, which does not wait for the disk."""
 
-import queue
-import sys
-import threading
-import traceback
-from collections.abc import Callable
 from typing import Any
 
 import optuna
@@ -13,8 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 from results.records import TrialRecord
 from tuner.ending import Ending
 from tuner.proposal.suggestion import Suggestions
-
-Act = Callable[[], object]
+from tuner.writer import Act, Writer
 
 
 class Ledger:
@@ -32,11 +26,10 @@ class Ledger:
         self._identities = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}
         self._next = len(self._identities)
         self._last: dict[int, float] = {}
-        self._acts: queue.SimpleQueue[Act | None] = queue.SimpleQueue()
-        self._writer: threading.Thread | None = None
+        self._writer = Writer(ending)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Ray Tune keeps a pickle of its searcher, and reads it never: a thread cannot be in it."""
+        """Ray Tune keeps a pickle of its searcher, and reads it never."""
         return {}
 
     is_full = False
@@ -83,20 +76,7 @@ class Ledger:
 
     def close(self) -> None:
         """Wait until all is written."""
-        if self._writer is not None:
-            self._acts.put(None)
-            self._writer.join()
+        self._writer.close()
 
     def _put(self, act: Act) -> None:
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write, daemon=True)
-            self._writer.start()
-        self._acts.put(act)
-
-    def _write(self) -> None:
-        while (act := self._acts.get()) is not None:
-            try:
-                with self.ending.guarded():
-                    act()
-            except Exception:  # the search goes on, and what is true is in its records
-                traceback.print_exc(file=sys.stderr)
+        self._writer.put(act)

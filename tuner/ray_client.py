@@ -41,11 +41,11 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
             )
     _check(address)
     import ray
-    from ray.exceptions import RayTaskError, TaskCancelledError
+    from ray.exceptions import RayError, RayTaskError, TaskCancelledError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     try:
-        ray.init(address)
+        ray.init(_with_port(address))
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"--address {address}: {' '.join(str(error).split())[:300]}") from error
     head = next(node["NodeID"] for node in ray.nodes() if "node:__internal_head__" in node["Resources"])
@@ -66,6 +66,12 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
         if isinstance(cause, UserError):
             raise UserError(str(cause)) from error
         raise
+    except (ConnectionError, RayError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"--address {address}: the cluster's head is out of reach ({said}). Where it lives, the search goes on "
+            "there; where it has died, --resume goes on with it"
+        ) from error
     finally:
         ray.shutdown()
 
@@ -81,6 +87,10 @@ def _search(given: dict[str, Any], is_resumed: bool) -> int:
 
 def _is_absolute(name: str, value: str) -> bool:
     return value in NAMES.get(name, ()) or is_uri(value) or Path(value).is_absolute() or value.startswith("~")
+
+
+def _with_port(address: str) -> str:
+    return address if urlsplit(address).port else f"{address.rstrip('/')}:{PORT}"
 
 
 def _check(address: str) -> None:

@@ -1,4 +1,4 @@
-"""Writes down what happens to each trial, as it happens."""
+"""Writes down what happens to each trial, as it happens, beside the search."""
 
 import dataclasses
 import sys
@@ -19,6 +19,7 @@ from tuner.clock import StudyClock
 from tuner.ending import Ending
 from tuner.retries import Retries
 from tuner.trial.errors import NO_NEWS, WORKER_FAILED
+from tuner.writer import Writer
 
 
 class Recorder(tune.Callback):
@@ -53,6 +54,8 @@ class Recorder(tune.Callback):
         self._max_epochs = max_epochs
         self._clock = clock
         self._ending, self._retries = ending, retries
+        self._writer = Writer(ending)
+        self._unwritten: dict[int, TrialRecord] = {}
         self._on_change, self.say = on_change, on_note
         self._timeout = timeout
         self._notes: set[str] = set()
@@ -60,8 +63,8 @@ class Recorder(tune.Callback):
         """When a trial that trains was last heard of."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Ray Tune keeps a pickle of its callbacks; whoever watches this one is no part of it."""
-        return self.__dict__ | {"_on_change": _ignore, "say": _ignore}
+        """Ray Tune keeps a pickle of its callbacks, and reads it never."""
+        return {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Ray calls this several times a second."""
@@ -134,6 +137,11 @@ class Recorder(tune.Callback):
         for record in list(self.trials.values()):
             if record.state is TrialState.RUNNING and not record.driver:
                 self._set(dataclasses.replace(record, state=TrialState.INTERRUPTED, seconds=self._seconds(record)))
+        self.flush()
+
+    def flush(self) -> None:
+        """Wait until all is written."""
+        self._writer.close()
 
     def _kept(self) -> list[SavedModel]:
         """What the index of models tells; if that is damaged, nothing: how the search ended is to be told first."""
@@ -168,19 +176,25 @@ class Recorder(tune.Callback):
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
         self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self._seconds(record)))
-        with self._ending.guarded():
-            self._paths.checkpoint(record.trial).unlink(missing_ok=True)
+        checkpoint = self._paths.checkpoint(record.trial)
+        self._writer.put(lambda: checkpoint.unlink(missing_ok=True))  # once the record says that it is over
 
     def _seconds(self, record: TrialRecord) -> float:
         return self._clock() - record.started
 
     def _set(self, record: TrialRecord) -> None:
         self.trials[record.trial] = record
-        path = self._paths.trial_record(record.trial)
-        with self._ending.guarded():
+        self._unwritten[record.trial] = record
+        self._writer.put(lambda: self._write(record.trial))
+        self._on_change(record)
+
+    def _write(self, trial: int) -> None:
+        """As it is by now: where a disk is slow, several changes are written at once."""
+        record = self._unwritten.pop(trial, None)
+        if record is not None:
+            path = self._paths.trial_record(trial)
             path.parent.mkdir(exist_ok=True)  # and not its parents: where a disk was, a folder would take its place
             write(path, record)
-        self._on_change(record)
 
 
 def _forget(trial: Trial) -> None:
@@ -203,7 +217,3 @@ def _last_words(trial: Trial) -> str:
     if not lines:
         return "nothing is known of why"
     return (lines[-1] if "ray::" in lines[0] else lines[0])[:300]
-
-
-def _ignore(news: TrialRecord | str) -> None:
-    """Watch nothing."""

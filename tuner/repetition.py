@@ -52,6 +52,7 @@ def repeat(
     from tuner.finalists import Run, train
 
     paths = config.paths.within("repeated", config.paths.trial(trial.trial).name)
+    paths.files.clear()  # of an earlier repetition, where the run is kept and in this machine's copy
     shutil.rmtree(paths.root, ignore_errors=True)
     paths.root.mkdir(parents=True, exist_ok=True)
     further = 1 if trial.state is TrialState.FAILED else 0  # the one that it failed in

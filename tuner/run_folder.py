@@ -87,7 +87,13 @@ def new_run(paths: RunPaths) -> Iterator[None]:
 
 def _check_free(paths: RunPaths) -> None:
     """Nothing is there but what a search left that was ended before it began."""
-    if (paths.root.exists() and not paths.is_unborn) or (paths.remote and is_stored(paths)):
+    is_here, is_there = paths.root.exists() and not paths.is_unborn, paths.remote is not None and is_stored(paths)
+    if is_here and paths.remote and not is_there:
+        raise UserError(
+            f"--name {paths.name}: {paths.root} is this machine's copy of a run that {paths.place} does not have; "
+            "choose another name, send it there by --resume, or delete that folder"
+        )
+    if is_here or is_there:
         raise UserError(
             f"--name {paths.name}: {paths.place} exists already; choose another name, or go on with it by --resume"
         )

@@ -175,6 +175,7 @@ def _run(
             for one in others:
                 one.wait()
         finally:
+            recorder.flush()
             searcher.close()
     _tell_of_end(searcher, ending, terminal)
 

@@ -31,8 +31,9 @@ from results.records import TO_GO_ON, TrialRecord
 from search_spaces.errors import UserError
 from tuner.ending import Ending
 from tuner.journal import outcome
-from tuner.ledger import Act, Ledger
+from tuner.ledger import Ledger
 from tuner.proposal.suggestion import Suggestions
+from tuner.writer import Act
 
 Result = TypeVar("Result")
 PATIENCE = 600.0
@@ -45,6 +46,8 @@ SILENCE = 60.0
 """Seconds without a sign of life, after which a driver is taken to be gone; its trials go on with its --resume."""
 BEGINNING = 900.0
 """Seconds for the first driver to say what the study is about: it measures before."""
+CONNECTED = 10
+"""Seconds for a PostgreSQL server to accept a connection."""
 BEGINNERS = 10
 """Tries to be told of the tables that others have just made."""
 GIVEN_BACK = "given back: another driver tried the same"
@@ -126,9 +129,10 @@ class SharedStudy:
 
 def _storage(url: str) -> optuna.storages.RDBStorage:
     """In an empty database drivers may make the same tables at the same time; who is told so asks again."""
+    soon = {"connect_timeout": CONNECTED} if url.startswith("postgresql") else {}  # else it waits for two minutes
     for attempt in range(BEGINNERS):
         try:
-            return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+            return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": soon})
         except Exception as error:
             if attempt == BEGINNERS - 1 or "already exists" not in str(error):
                 raise

@@ -30,6 +30,7 @@ from tuner.interrupt import StopNow, pressed
 from tuner.options import coerced
 from tuner.own_images import kept, own_images
 from tuner.preparation import Preparation, Preparer, Request, load_weights
+from tuner.ray_client import SCHEME
 from tuner.repetition import MAY_CHANGE, named_trial
 from tuner.resumption import changed_code, resumed
 from tuner.run_folder import mirrored, new_run, writing
@@ -321,6 +322,11 @@ def _check_early(config: StudyConfig) -> None:
 
 def _check_place(config: StudyConfig) -> None:
     """Where it runs."""
+    if config.address and config.address.startswith(SCHEME):
+        raise UserError(
+            f"--address {config.address}: only scripts/search.py sends a search to a cluster's head; on a machine of "
+            "it this works with --address auto"
+        )
     if config.address:
         check_address(config.address)
     if config.feature_store_gb:

@@ -219,6 +219,16 @@ def test_the_first_finalist_is_handed_over_unless_a_rank_is_named(tmp_path: Path
         candidate(paths, rank=3)
 
 
+def test_no_other_model_passes_for_the_best_one_of_another_driver(tmp_path: Path) -> None:
+    paths = a_run(tmp_path / "run")
+    shutil.rmtree(paths.finalists.root)
+    paths.trial(3).mkdir()
+    write(paths.trial_record(3), replace(a_trial(3, (0.9,), units=8), driver="another"))
+    with pytest.raises(UserError, match="the best trial, 3, is another driver's.* take this driver's best by --rank 2"):
+        candidate(paths)
+    assert candidate(paths, rank=2).members[0].trial.trial == 0
+
+
 def test_an_ensemble_is_the_mean_of_the_best_finalists_models(tmp_path: Path) -> None:
     paths, out = a_run(tmp_path / "run"), tmp_path / "out.keras"
     chosen = candidate(paths, ensemble=3)

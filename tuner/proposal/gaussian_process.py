@@ -46,28 +46,34 @@ class GaussianProcess:
                 options={"maxiter": STEPS},
             ).x  # fmt: skip
         correlated = self._covariance(points, points)
-        self._factor = cho_factor(correlated + self._noise() * np.eye(len(points)), lower=True)
-        self._weights = cho_solve(self._factor, standard)
+        self._factor = cho_factor(correlated + self._noise() * np.eye(len(points)), lower=True, check_finite=False)
+        self._weights = self._solved(standard)
 
-    def mean(self, points: np.ndarray) -> np.ndarray:
-        """(n,): what is expected there."""
-        return self._covariance(points, self._points) @ self._weights * self._scale + self._mean
+    def covariance(self, points: np.ndarray) -> np.ndarray:
+        """(n, those it was fitted to): what `mean` and `variance` follow from."""
+        return self._covariance(points, self._points)
 
-    def variance(self, points: np.ndarray, pending: np.ndarray) -> np.ndarray:
+    def mean(self, known: np.ndarray) -> np.ndarray:
+        """(n,): what is expected at the points with that covariance."""
+        return known @ self._weights * self._scale + self._mean
+
+    def variance(self, points: np.ndarray, known: np.ndarray, pending: np.ndarray) -> np.ndarray:
         """(n,): how uncertain that is, if what becomes of the `pending` points were known as well."""
-        known = self._covariance(points, self._points)
-        left = math.exp(2 * self._kernel[-2]) - np.einsum("ij,ji->i", known, cho_solve(self._factor, known.T))
+        left = math.exp(2 * self._kernel[-2]) - np.einsum("ij,ji->i", known, self._solved(known.T))
         if len(pending):
             beside = self._covariance(pending, self._points)
-            explained = cho_solve(self._factor, beside.T)
+            explained = self._solved(beside.T)
             own = self._covariance(pending, pending) - beside @ explained + self._noise() * np.eye(len(pending))
             shared = self._covariance(points, pending) - known @ explained
             left -= np.einsum("ij,ji->i", shared, np.linalg.solve(own, shared.T))
         return np.maximum(left, 1e-10) * self._scale**2
 
+    def _solved(self, values: np.ndarray) -> np.ndarray:
+        return cho_solve(self._factor, values, check_finite=False)
+
     def _covariance(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
         shrunk = self._shrunk(self._kernel)
-        return math.exp(2 * self._kernel[-2]) * _matern(_squared_distances(some * shrunk, others * shrunk))[0]
+        return math.exp(2 * self._kernel[-2]) * _matern(_squared_distances(some * shrunk, others * shrunk))
 
     def _noise(self) -> float:
         return math.exp(2 * self._kernel[-1]) + JITTER
@@ -80,7 +86,8 @@ class GaussianProcess:
         """The negative logarithm of the posterior density, but for a constant, and its gradient."""
         amplitude, noise = np.exp(2 * kernel[-2:])
         shrunk = points * self._shrunk(kernel)
-        correlation, slope = _matern(_squared_distances(shrunk, shrunk))
+        squared = _squared_distances(shrunk, shrunk)
+        correlation, slope = _matern(squared), _matern_slope(squared)
         factor = cho_factor(amplitude * correlation + (noise + JITTER) * np.eye(len(values)), lower=True)
         weights = cho_solve(factor, values)
         outer = np.outer(weights, weights) - cho_solve(factor, np.eye(len(values)))
@@ -100,8 +107,13 @@ def _squared_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.maximum(squares - 2 * some @ others.T, 0.0)
 
 
-def _matern(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, m): the correlation, and its slope against the logarithm of a length scale, by that scale's share."""
+def _matern(squared: np.ndarray) -> np.ndarray:
+    """(n, m): the correlation."""
     distance = np.sqrt(squared)
-    decay = np.exp(-ROOT_5 * distance)
-    return (1 + ROOT_5 * distance + 5 / 3 * squared) * decay, 5 / 3 * (1 + ROOT_5 * distance) * decay
+    return (1 + ROOT_5 * distance + 5 / 3 * squared) * np.exp(-ROOT_5 * distance)
+
+
+def _matern_slope(squared: np.ndarray) -> np.ndarray:
+    """(n, m): its slope against the logarithm of a length scale, by that scale's share."""
+    distance = np.sqrt(squared)
+    return 5 / 3 * (1 + ROOT_5 * distance) * np.exp(-ROOT_5 * distance)

@@ -70,12 +70,13 @@ class RungChain:
         if not self._is_fitted:
             self._fit()
         points = np.array([self._places.of(one) for one in configurations])
-        levels, variance = self._believed(), np.zeros(len(points))
+        mean = variance = np.zeros(len(points))
         with _threads().limit(limits=1):
-            for level in levels:
-                variance = level.slope**2 * variance + level.variance(points, self._running)
-            ahead = _mean(levels, points) - self._best
-        return _log_expected_improvement(ahead, np.sqrt(variance))
+            for level in self._believed():
+                known = level.covariance(points)
+                mean = level.mean(known, mean)
+                variance = level.slope**2 * variance + level.variance(points, known, self._running)
+        return _log_expected_improvement(mean - self._best, np.sqrt(variance))
 
     def _believed(self) -> list["_Level"]:
         return list(takewhile(lambda level: level.results >= ENOUGH, self._levels.values()))
@@ -137,14 +138,18 @@ class _Level:
         if not is_kernel_kept:
             self._found_at = self._added
 
-    def mean(self, points: np.ndarray, below: np.ndarray) -> np.ndarray:
-        """(n,): what is expected, given what is at the rung below."""
-        return self.slope * below + self._offset + self._process.mean(points)
+    def covariance(self, points: np.ndarray) -> np.ndarray:
+        """(n, scores): of points with what has a score."""
+        return self._process.covariance(points)
 
-    def variance(self, points: np.ndarray, running: Mapping[int, np.ndarray]) -> np.ndarray:
+    def mean(self, known: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """(n,): what is expected at the points with that covariance, given what is at the rung below."""
+        return self.slope * below + self._offset + self._process.mean(known)
+
+    def variance(self, points: np.ndarray, known: np.ndarray, running: Mapping[int, np.ndarray]) -> np.ndarray:
         """(n,): of what this rung adds."""
         pending = [point for trial, point in running.items() if trial not in self._scored]
-        return self._process.variance(points, np.array(pending))
+        return self._process.variance(points, known, np.array(pending))
 
     def _lifted(self) -> np.ndarray:
         """The scores: how bad a bad trial is says nothing of good ones, so the worst and the failures are lifted."""
@@ -165,7 +170,7 @@ def _mean(levels: Sequence[_Level], points: np.ndarray) -> np.ndarray:
     """(n,): what is expected at the highest of the levels; nothing without any."""
     mean = np.zeros(len(points))
     for level in levels:
-        mean = level.mean(points, mean)
+        mean = level.mean(level.covariance(points), mean)
     return mean
 
 
