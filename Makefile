@@ -72,6 +72,8 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/round_trips.py --weights $(WEIGHTS)
 	$(BIN)/python benchmarks/report_of_many_trials.py
+	$(BIN)/python -m benchmarks.scale.run
+	$(BIN)/python -m benchmarks.scale.reports
 
 clean:
 	rm -rf $(VENV) $(VENV)-audit *.egg-info build

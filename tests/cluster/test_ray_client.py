@@ -24,7 +24,7 @@ def test_a_search_by_ray_client_runs_on_the_head(tmp_path: Path) -> None:
     search = BrokenSearch(tmp_path)
     with hosts(2, tmp_path) as (inside, out):
         head(inside, more=environment(tmp_path) | {"EPOCH_SECONDS": "0"})
-        address = ("--address", f"ray://{inside.ip}:10001")
+        address = ("--address", f"ray://{inside.ip}")  # at the port that `ray start` opens
         status, printed = outside(out, tmp_path, *address, "--space", "custom_cnn")
         assert status == 2
         assert "Error: --storage runs: the driver of a search at --address ray://" in printed

@@ -13,12 +13,13 @@ import pytest
 
 from results.best_models import BestModels
 from results.paths import RunPaths
-from results.records import TO_GO_ON, read_trials
+from results.records import TO_GO_ON, TrialRecord, TrialState, read_trials, write
 from results.remote import Mirror, existing_run
 from results.run_files import ObjectFiles
 from search_spaces.errors import UserError
 from tests.cluster.s3_server import KEYS, Door, s3_server, uri
 from tests.faults.broken_search import OVER, ROOT, BrokenSearch, kill
+from tuner.run_folder import new_run
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,24 @@ def test_a_copy_has_the_models_that_the_store_has_and_no_others(
         assert [file.name for file in paths.finalists.best.glob("*.keras")] == [f"trial-0000-epoch-0{epoch}.keras"]
     assert paths.trial_record(0).is_file()
     assert not paths.checkpoint(0).exists()
+
+
+def test_a_copy_whose_run_the_store_has_lost_is_told_and_can_be_sent_again(
+    door: Door, tmp_path: Path, go_elsewhere: Callable[[], Path]
+) -> None:
+    go_elsewhere()
+    files = ObjectFiles(uri(door, "/lost/one"))
+    (tmp_path / "file").write_text("{}")
+    files.put(tmp_path / "file", "study.json")
+    paths = existing_run(uri(door, "/lost/one"))
+    files.clear()
+    assert files.all() == []
+    with pytest.raises(UserError, match="copy of a run that .*/lost/one.* does not have; .*send it there by --resume"):
+        new_run(paths).__enter__()
+    with Mirror(existing_run(uri(door, "/lost/one")), print):
+        paths.trial(0).mkdir(parents=True)
+        write(paths.trial_record(0), TrialRecord(0, TrialState.DONE, {}, started=0.0))
+    assert [file.name for file in files.all()] == ["study.json", "trials/trial-0000/trial.json"]
 
 
 def test_a_store_that_refuses_is_told_before_anything_begins(door: Door, tmp_path: Path) -> None:

@@ -155,6 +155,13 @@ def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert len(Study.open("runs/digits").trials()) == 3
 
 
+def test_a_search_is_sent_to_a_clusters_head_by_the_command_alone(tmp_path: Path) -> None:
+    config = StudyConfig(data="digits", address="ray://head", storage=str(tmp_path / "runs"))
+    with pytest.raises(UserError, match="only scripts/search.py sends a search to a cluster's head"):
+        run_study(config)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_refused_leaves_nothing(folder: Path) -> None:
     images, labels = digits()
     with pytest.raises(UserError, match="data: 537 images but 2 labels"):
