@@ -188,7 +188,7 @@ class SharedLedger(Ledger):
         number: int = self._storage.get_trial_number_from_id(identity)
         self._next = number + 1  # the next proposal is another one, also where this one is given back
         earlier = [one for one in _counted(self._shared.study.get_trials(deepcopy=False)) if one.number < number]
-        is_known = any(one.params == trial.params and _given(one) == _given(trial) for one in earlier)
+        is_known = any(_tried(one) == _tried(trial) for one in earlier)
         self.is_full = len(earlier) >= self._trials
         if is_known or self.is_full:
             self._give_back(identity)
@@ -318,12 +318,15 @@ class SharedLedger(Ledger):
 
 
 def _counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Those that count among --trials."""
-    return [
-        one for one in trials if not one.user_attrs.get("infeasible") and one.user_attrs.get("failure") != GIVEN_BACK
-    ]
+    """Those that count among --trials; one that tries the same as one before is about to be given back."""
+    first: dict[str, FrozenTrial] = {}
+    for one in sorted(trials, key=lambda trial: trial.number):
+        if not one.user_attrs.get("infeasible") and one.user_attrs.get("failure") != GIVEN_BACK:
+            first.setdefault(_tried(one), one)
+    return list(first.values())
 
 
-def _given(trial: FrozenTrial) -> dict[str, Any]:
-    """What is not drawn of its configuration."""
-    return {name: value for name, value in trial.user_attrs.items() if name not in OURS}
+def _tried(trial: FrozenTrial) -> str:
+    """Its configuration, as something to compare: what is drawn, and what is not."""
+    given = {name: value for name, value in trial.user_attrs.items() if name not in OURS}
+    return json.dumps([trial.params, given], sort_keys=True)

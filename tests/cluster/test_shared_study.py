@@ -1,6 +1,7 @@
 """Several drivers on one study, in a real PostgreSQL."""
 
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,14 @@ import pytest
 from optuna.trial import TrialState
 
 from results.records import TrialRecord
+from results.records import TrialState as RecordState
+from search_spaces.hyperparameter import Hyperparameter, Range
 from tests.cluster.postgres import Postgres, postgres
 from tests.faults.broken_search import OVER, BrokenSearch, kill
+from tuner.clock import StudyClock
+from tuner.ending import Ending
+from tuner.proposal.suggestion import Suggestions
+from tuner.shared_study import SharedLedger, SharedStudy
 
 TRIALS = 10
 
@@ -95,6 +102,36 @@ def test_a_driver_that_died_goes_on_with_its_trials_and_the_other_does_not(serve
     assert [len(trial.epochs) for trial in one.trials()] == [4] * 6
     study = optuna.load_study(study_name="one", storage=server.url_of(database))
     assert [trial.state for trial in study.trials if "failure" not in trial.user_attrs] == [TrialState.COMPLETE] * 6
+
+
+def test_drivers_that_claim_at_the_same_moment_get_different_trials_and_all_there_are_to_be(server: Postgres) -> None:
+    url = server.url_of(a_database(server, "claims"))
+    suggestions = Suggestions([Hyperparameter("x", Range(0, 100, whole=True), 0)])
+    drivers = 3
+    began, claimed = threading.Barrier(drivers), list[tuple[int, int]]()
+
+    def claim() -> None:
+        ledger = SharedLedger(SharedStudy(url, "one"), suggestions, Ending(StudyClock()), TRIALS, [])
+        began.wait(60)
+        for x in range(100):  # all of them in the same order
+            if ledger.is_full:
+                break
+            number = ledger.begin(suggestions.trial({"x": x}))
+            if number is not None:
+                claimed.append((number, x))
+                ledger.record(TrialRecord(number, RecordState.STOPPED, {"x": x}, started=0.0))
+        ledger.close()
+
+    threads = [threading.Thread(target=claim) for _ in range(drivers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(claimed) == TRIALS
+    assert len({number for number, _ in claimed}) == TRIALS
+    assert sorted(x for _, x in claimed) == list(range(TRIALS))
+    study = optuna.load_study(study_name="one", storage=url)
+    assert not [trial for trial in study.trials if trial.state is TrialState.RUNNING]
 
 
 def test_a_study_about_something_else_is_refused(server: Postgres, tmp_path: Path) -> None:
