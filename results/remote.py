@@ -153,6 +153,9 @@ class Mirror(threading.Thread):
             self._hold()
             stored = self._files.all()
             self._is_new = not any(file.name == self._paths.study.name for file in stored)
+            if self._is_new:  # the models of a run that the store has lost; of a new one there are none yet
+                for model in self._paths.root.rglob(f"{BEST}/*"):
+                    self._files.put(model, str(model.relative_to(self._paths.root)))
             for file in stored:
                 own = self._paths.root / file.name
                 if own.is_file() and not own.stat().st_mtime > file.changed.timestamp():
@@ -206,17 +209,21 @@ class Mirror(threading.Thread):
                 time.sleep(PERIOD)
 
     def _send_changed(self, is_last: bool) -> None:
-        changed = [
-            (name, file, state) for name, file in self._own(is_last) if (state := _state(file)) != self._sent.get(name)
-        ]
+        changed = []
+        for name, file in self._own(is_last):
+            with suppress(FileNotFoundError):  # taken away meanwhile
+                if (state := _state(file)) != self._sent.get(name):
+                    changed.append((name, file, state))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._send, changed))
 
     def _send(self, changed: tuple[str, Path, tuple[int, int]]) -> None:
         name, file, state = changed
-        self._files.put(file, name)
+        is_over = file.name == "trial.json" and _is_over(file)  # asked before: what is sent may say so a moment later
+        with suppress(FileNotFoundError):
+            self._files.put(file, name)
         self._sent[name] = state
-        if file.name == "trial.json" and read(file, TrialRecord).state not in TO_GO_ON:
+        if is_over:
             self._files.remove(f"{name.removesuffix(file.name)}{CHECKPOINT}")  # after its record: it is over for all
 
     def _own(self, is_last: bool) -> Iterator[tuple[str, Path]]:
@@ -249,6 +256,12 @@ class Mirror(threading.Thread):
         with self._files.writing(HOLDER) as file:
             file.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid(), "at": time.time()}))
         self._held = time.monotonic()
+
+
+def _is_over(record: Path) -> bool:
+    with suppress(UserError):  # a damaged one
+        return read(record, TrialRecord).state not in TO_GO_ON
+    return False
 
 
 def _state(file: Path) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from ray import tune
 
-from results.whole_file import unwritable
+from results.whole_file import REMEDY, Unwritable, unwritable
 from tuner.clock import StudyClock
 
 
@@ -37,6 +37,15 @@ class Ending(tune.Stopper):
             yield
         except OSError as error:
             self.unwritable = self.unwritable or unwritable(error)
+
+    def check(self) -> None:
+        """See that all could be written.
+
+        Raises:
+            Unwritable: something could not.
+        """
+        if self.unwritable is not None:
+            raise Unwritable(f"{self.unwritable}. {REMEDY}")
 
     def stop_all(self) -> bool:
         """Whether all is over."""

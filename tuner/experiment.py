@@ -21,7 +21,7 @@ from ray.tune.search import Searcher
 from results.paths import RunPaths, trial_name
 from results.remote import bring_models
 from results.run_files import PATIENCE
-from results.whole_file import REMEDY, Unwritable, remove_unfinished
+from results.whole_file import remove_unfinished
 from tuner.acknowledgement import Acknowledgement
 from tuner.ending import Ending
 from tuner.environment import environment
@@ -89,6 +89,7 @@ def run_trials(
         with environment(how), _memory_told(), _named(paths.label):
             _fit(tuner)
     except Exception:
+        recorder.flush()
         if ending.unwritable is None:  # else what Ray stumbled over is the same
             raise
     finally:
@@ -99,8 +100,7 @@ def run_trials(
             recorder.say(f"Note: the best models stay where they are kept, in {paths.place}: {error.strerror or error}")
         shutil.rmtree(paths.ray, ignore_errors=True)
         remove_unfinished(paths.root)
-    if ending.unwritable is not None:
-        raise Unwritable(f"{ending.unwritable}. {REMEDY}")
+    ending.check()
 
 
 class _Silent(tune.ProgressReporter):

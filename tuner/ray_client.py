@@ -47,7 +47,7 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
     try:
         ray.init(_with_port(address))
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"--address {address}: {' '.join(str(error).split())[:300]}") from error
+        raise UserError(f"--address {address}: {_short(error)}") from error
     head = next(node["NodeID"] for node in ray.nodes() if "node:__internal_head__" in node["Resources"])
     there = ray.remote(num_cpus=0, max_retries=0)(_search).options(
         scheduling_strategy=NodeAffinitySchedulingStrategy(head, soft=False)
@@ -66,11 +66,15 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
         if isinstance(cause, UserError):
             raise UserError(str(cause)) from error
         raise
-    except (ConnectionError, RayError) as error:
-        said = " ".join(str(error).split())[:300]
+    except ConnectionError as error:
         raise UserError(
-            f"--address {address}: the cluster's head is out of reach ({said}). Where it lives, the search goes on "
-            "there; where it has died, --resume goes on with it"
+            f"--address {address}: the connection to the cluster's head was lost ({_short(error)}); if the search "
+            "ended with it, --resume goes on"
+        ) from error
+    except RayError as error:
+        raise UserError(
+            f"--address {address}: the search's process on the cluster's head has ended ({_short(error)}); --resume "
+            "goes on"
         ) from error
     finally:
         ray.shutdown()
@@ -87,6 +91,10 @@ def _search(given: dict[str, Any], is_resumed: bool) -> int:
 
 def _is_absolute(name: str, value: str) -> bool:
     return value in NAMES.get(name, ()) or is_uri(value) or Path(value).is_absolute() or value.startswith("~")
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _with_port(address: str) -> str:

@@ -1,6 +1,7 @@
 """Writes down what happens to each trial, as it happens, beside the search."""
 
 import dataclasses
+import errno
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ class Recorder(tune.Callback):
         on_note: called once with each note that comes with a result.
         known: trials that have records.
         timeout: seconds that a trial may train without an epoch.
+        on_written: called with a record once the disk has it, by another thread.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Recorder(tune.Callback):
         on_note: Callable[[str], None],
         known: Sequence[TrialRecord] = (),
         timeout: float | None = None,
+        on_written: Callable[[TrialRecord], None] = lambda record: None,
     ) -> None:
         self.trials = {trial.trial: trial for trial in known}
         self._paths = paths
@@ -56,7 +59,8 @@ class Recorder(tune.Callback):
         self._ending, self._retries = ending, retries
         self._writer = Writer(ending)
         self._unwritten: dict[int, TrialRecord] = {}
-        self._on_change, self.say = on_change, on_note
+        """Of each trial whose record on the disk is not the last one, that one."""
+        self._on_change, self.say, self._on_written = on_change, on_note, on_written
         self._timeout = timeout
         self._notes: set[str] = set()
         self._heard: dict[int, float] = {}
@@ -82,7 +86,10 @@ class Recorder(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         known = self.trials.get(trial.config["trial"])  # it goes on
         self._heard[trial.config["trial"]] = self._clock()
-        self._set(dataclasses.replace(known, state=TrialState.RUNNING, reason=None) if known else self._new(trial))
+        if known:
+            self._set(dataclasses.replace(known, state=TrialState.RUNNING, reason=None))
+        else:  # before it leaves anything else: where a search dies, its number is not another trial's next time
+            self._set(self._new(trial), at_once=True)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -95,7 +102,7 @@ class Recorder(tune.Callback):
         if "unwritable" in result:
             self._ending.unwritable = self._ending.unwritable or result["unwritable"]
         elif result.get("again"):
-            self._set(dataclasses.replace(record, reason=result["failure"]))
+            self._set(dataclasses.replace(record, reason=_plain(result["failure"])))
             self.say(f"Note: trial {record.trial} ran {result['failure']}; it is tried again alone, at the end")
         elif "infeasible" in result:
             self._end(dataclasses.replace(record, **_footprint(result)), TrialState.INFEASIBLE, result["infeasible"])
@@ -130,17 +137,21 @@ class Recorder(tune.Callback):
 
         An epoch whose model was kept, but whose report did not arrive any more, is recorded with what was kept of it.
         """
-        for kept in self._kept():
-            record = self.trials.get(kept.trial)  # what an interrupted run of finalists kept is none of this one's
-            if record is not None and record.state is TrialState.RUNNING and kept.epoch == len(record.epochs) + 1:
-                self._add_epoch(record, kept.result)
-        for record in list(self.trials.values()):
-            if record.state is TrialState.RUNNING and not record.driver:
-                self._set(dataclasses.replace(record, state=TrialState.INTERRUPTED, seconds=self._seconds(record)))
-        self.flush()
+        try:
+            for kept in self._kept():
+                record = self.trials.get(kept.trial)  # what an interrupted run of finalists kept is none of this one's
+                if record is not None and record.state is TrialState.RUNNING and kept.epoch == len(record.epochs) + 1:
+                    self._add_epoch(record, kept.result)
+            for record in list(self.trials.values()):
+                if record.state is TrialState.RUNNING and not record.driver:
+                    self._set(dataclasses.replace(record, state=TrialState.INTERRUPTED, seconds=self._seconds(record)))
+        finally:
+            self.flush()
 
     def flush(self) -> None:
-        """Wait until all is written."""
+        """Wait until all is written that can be."""
+        for trial in list(self._unwritten):  # also what could not be written before
+            self._writer.put(lambda trial=trial: self._write(trial))  # type: ignore[misc]
         self._writer.close()
 
     def _kept(self) -> list[SavedModel]:
@@ -175,26 +186,46 @@ class Recorder(tune.Callback):
         self._set(dataclasses.replace(record, epochs=epochs, seconds=seconds, **measured))
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
-        self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self._seconds(record)))
-        checkpoint = self._paths.checkpoint(record.trial)
-        self._writer.put(lambda: checkpoint.unlink(missing_ok=True))  # once the record says that it is over
+        self._set(dataclasses.replace(record, state=state, reason=_plain(reason), seconds=self._seconds(record)))
+        self._writer.put(lambda: self._forget_checkpoint(record.trial))
 
     def _seconds(self, record: TrialRecord) -> float:
         return self._clock() - record.started
 
-    def _set(self, record: TrialRecord) -> None:
-        self.trials[record.trial] = record
-        self._unwritten[record.trial] = record
-        self._writer.put(lambda: self._write(record.trial))
+    def _set(self, record: TrialRecord, at_once: bool = False) -> None:
+        self.trials[record.trial] = self._unwritten[record.trial] = record
+        if at_once:
+            with self._ending.guarded():
+                self._write(record.trial)
+        else:
+            self._writer.put(lambda: self._write(record.trial))
         self._on_change(record)
 
     def _write(self, trial: int) -> None:
         """As it is by now: where a disk is slow, several changes are written at once."""
         record = self._unwritten.pop(trial, None)
-        if record is not None:
-            path = self._paths.trial_record(trial)
+        if record is None:
+            return
+        path = self._paths.trial_record(trial)
+        try:
             path.parent.mkdir(exist_ok=True)  # and not its parents: where a disk was, a folder would take its place
             write(path, record)
+        except Exception as error:
+            self._unwritten.setdefault(trial, record)  # unless there is a later one
+            if isinstance(error, OSError):
+                raise
+            raise OSError(errno.EINVAL, f"{type(error).__name__}: {error}", str(path)) from error
+        self._on_written(record)
+
+    def _forget_checkpoint(self, trial: int) -> None:
+        """Once its record says that it is over."""
+        if trial not in self._unwritten:
+            self._paths.checkpoint(trial).unlink(missing_ok=True)
+
+
+def _plain(reason: str | None) -> str | None:
+    """As a record can have it: names of files may be no text (PEP 383)."""
+    return reason and reason.encode(errors="backslashreplace").decode()
 
 
 def _forget(trial: Trial) -> None:

@@ -52,8 +52,8 @@ def repeat(
     from tuner.finalists import Run, train
 
     paths = config.paths.within("repeated", config.paths.trial(trial.trial).name)
-    paths.files.clear()  # of an earlier repetition, where the run is kept and in this machine's copy
-    shutil.rmtree(paths.root, ignore_errors=True)
+    shutil.rmtree(paths.root, ignore_errors=True)  # of an earlier repetition, in this machine's copy of the run
+    paths.files.clear()  # and where it is kept
     paths.root.mkdir(parents=True, exist_ok=True)
     further = 1 if trial.state is TrialState.FAILED else 0  # the one that it failed in
     until = min(len(trial.epochs) + further, config.max_epochs) or config.max_epochs

@@ -161,22 +161,21 @@ def _run(
         Monitor(paths.name, config.trials, config.max_epochs, terminal, clock, config.time_budget, trials) as monitor,
         observed(config, study, settings.resources, monitor, trials) as observers,
     ):
-
-        def changed(record: TrialRecord) -> None:
-            ledger.record(record)
-            observers.changed(record)
-
         recorder = Recorder(
-            paths, config.max_epochs, clock, ending, retries, changed, monitor.say, trials, config.trial_timeout
-        )
+            paths, config.max_epochs, clock, ending, retries, observers.changed, monitor.say, trials,
+            config.trial_timeout, ledger.record,
+        )  # fmt: skip
         others = [Others(ledger, space, proposer, scheduler, recorder)] if isinstance(ledger, SharedLedger) else []
         try:
             run_trials(paths, searcher, scheduler, recorder, settings, data, ending, others)
             for one in others:
                 one.wait()
         finally:
-            recorder.flush()
-            searcher.close()
+            try:
+                recorder.flush()
+            finally:
+                searcher.close()
+        ending.check()
     _tell_of_end(searcher, ending, terminal)
 
 

@@ -129,7 +129,8 @@ class SharedStudy:
 
 def _storage(url: str) -> optuna.storages.RDBStorage:
     """In an empty database drivers may make the same tables at the same time; who is told so asks again."""
-    soon = {"connect_timeout": CONNECTED} if url.startswith("postgresql") else {}  # else it waits for two minutes
+    is_libpq = url.startswith(("postgresql:", "postgresql+psycopg")) and "connect_timeout" not in url
+    soon = {"connect_timeout": CONNECTED} if is_libpq else {}  # else it waits for two minutes
     for attempt in range(BEGINNERS):
         try:
             return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": soon})
@@ -157,6 +158,8 @@ class SharedLedger(Ledger):
         super().__init__(shared.study, suggestions, ending)
         self._shared, self._trials = shared, trials
         self._seen: dict[int, str] = {}
+        self._tried: dict[int, str] = {}
+        """What each trial tries."""
         self._news: queue.SimpleQueue[TrialRecord] = queue.SimpleQueue()
         self._signs: dict[str, tuple[float, float]] = {}
         """Of each other driver: its latest sign of life, and when that was seen here."""
@@ -187,9 +190,8 @@ class SharedLedger(Ledger):
         identity = self._storage.create_new_trial(self._study, trial)
         number: int = self._storage.get_trial_number_from_id(identity)
         self._next = number + 1  # the next proposal is another one, also where this one is given back
-        earlier = [one for one in _counted(self._shared.study.get_trials(deepcopy=False)) if one.number < number]
-        is_known = any(_tried(one) == _tried(trial) for one in earlier)
-        self.is_full = len(earlier) >= self._trials
+        earlier = self._counted(self._shared.study.get_trials(deepcopy=False), before=number)
+        is_known, self.is_full = _tried(trial) in earlier, len(earlier) >= self._trials
         if is_known or self.is_full:
             self._give_back(identity)
             return None
@@ -297,13 +299,26 @@ class SharedLedger(Ledger):
             if driver not in (name, own) and self._signs.get(driver, (None, 0))[0] != sign:
                 self._signs[driver] = sign, time.monotonic()
         trials = study.get_trials(deepcopy=False)
-        self.is_full = len(_counted(trials)) >= self._trials
+        self.is_full = len(self._counted(trials)) >= self._trials
         for trial in trials:
             text, theirs = trial.user_attrs.get("record"), trial.user_attrs.get("driver")
             if theirs and theirs != own and text is not None and self._seen.get(trial.number) != text:
                 self._seen[trial.number] = text
                 with suppress(UserError):  # of somebody who wrote something else there
                     self._news.put(dataclasses.replace(records.from_json(text), trial=trial.number, driver=theirs))
+
+    def _counted(self, trials: Sequence[FrozenTrial], before: float = math.inf) -> set[str]:
+        """What those try that count among --trials; of two that try the same, one is about to be given back."""
+        for one in trials:
+            if one.number not in self._tried:
+                self._tried[one.number] = _tried(one)
+        return {
+            self._tried[one.number]
+            for one in trials
+            if one.number < before
+            and not one.user_attrs.get("infeasible")
+            and one.user_attrs.get("failure") != GIVEN_BACK
+        }
 
     def _patiently(self, act: Callable[[], Result]) -> Result:
         """Again and again while the database is out of reach."""
@@ -315,15 +330,6 @@ class SharedLedger(Ledger):
                 if time.monotonic() > min(end, self._deadline):
                     raise OSError(errno.EIO, f"{error}", "--study-storage") from error
             time.sleep(PERIOD)
-
-
-def _counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Those that count among --trials; one that tries the same as one before is about to be given back."""
-    first: dict[str, FrozenTrial] = {}
-    for one in sorted(trials, key=lambda trial: trial.number):
-        if not one.user_attrs.get("infeasible") and one.user_attrs.get("failure") != GIVEN_BACK:
-            first.setdefault(_tried(one), one)
-    return list(first.values())
 
 
 def _tried(trial: FrozenTrial) -> str:

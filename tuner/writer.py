@@ -31,19 +31,23 @@ class Writer:
     def put(self, act: Act) -> None:
         """Let it be done after all that was given before."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._acts = queue.SimpleQueue()
+            self._thread = threading.Thread(target=self._work, args=(self._acts,), daemon=True)
             self._thread.start()
         self._acts.put(act)
 
     def close(self) -> None:
-        """Wait until all is done. What is given afterwards is done as well, and waited for by the next call."""
-        if self._thread is not None:
-            self._acts.put(None)
-            self._thread.join()
-            self._thread = None
+        """Wait until all is done. What is given afterwards is done as well, and waited for by the next call.
 
-    def _work(self) -> None:
-        while (act := self._acts.get()) is not None:
+        Who is interrupted while waiting waits no more: the rest is done as long as the process lives.
+        """
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._acts.put(None)
+            thread.join()
+
+    def _work(self, acts: "queue.SimpleQueue[Act | None]") -> None:
+        while (act := acts.get()) is not None:
             try:
                 with self._ending.guarded():
                     act()

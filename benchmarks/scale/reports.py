@@ -2,8 +2,8 @@
 
     python -m benchmarks.scale.reports [--trials 256] [--epochs 60]
 
-A report is as late as the time from the end of the worker's epoch to the end of all that the driver does with it. Only
-what was sent while all trials ran is counted.
+A report is as late as the time from the end of the worker's epoch to the end of all that the driver's loop does with
+it. Only what was sent while all trials ran is counted.
 """
 
 import sys

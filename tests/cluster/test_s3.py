@@ -133,6 +133,8 @@ def test_a_copy_whose_run_the_store_has_lost_is_told_and_can_be_sent_again(
     (tmp_path / "file").write_text("{}")
     files.put(tmp_path / "file", "study.json")
     paths = existing_run(uri(door, "/lost/one"))
+    paths.best.mkdir()
+    BestModels(paths.best, 1).offer(0, {"epoch": 1, "val_accuracy": 0.5}, lambda path: path.write_text("model"))
     files.clear()
     assert files.all() == []
     with pytest.raises(UserError, match="copy of a run that .*/lost/one.* does not have; .*send it there by --resume"):
@@ -140,7 +142,10 @@ def test_a_copy_whose_run_the_store_has_lost_is_told_and_can_be_sent_again(
     with Mirror(existing_run(uri(door, "/lost/one")), print):
         paths.trial(0).mkdir(parents=True)
         write(paths.trial_record(0), TrialRecord(0, TrialState.DONE, {}, started=0.0))
-    assert [file.name for file in files.all()] == ["study.json", "trials/trial-0000/trial.json"]
+    there = [file.name for file in files.all()]
+    models = [f"best/trial-0000-epoch-01{ending}" for ending in (".json", ".keras")]
+    assert there == [*models, "study.json", "trials/trial-0000/trial.json"]
+    assert [kept.trial for kept in BestModels(existing_run(uri(door, "/lost/one")).best).ranked()] == [0]
 
 
 def test_a_store_that_refuses_is_told_before_anything_begins(door: Door, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Records are written beside the search."""
 
+import errno
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import tuner.recorder
 from results.paths import RunPaths
 from results.records import TrialRecord, TrialState, read, write
+from results.whole_file import Unwritable
 from tuner.clock import StudyClock
 from tuner.ending import Ending
 from tuner.recorder import Recorder
@@ -24,11 +26,16 @@ def recorder(paths: RunPaths, ending: Ending) -> Recorder:
     return Recorder(paths, EPOCHS, StudyClock(), ending, Retries(3), lambda record: None, lambda note: None)
 
 
-def trained(recorder: Recorder) -> None:
-    """One trial, all its epochs."""
-    trial: Any = SimpleNamespace(
+def a_trial() -> Any:
+    """As Ray Tune has it."""
+    return SimpleNamespace(
         config={"trial": 0, "configuration": {"x": 1}}, last_result={}, metric_analysis={}, metric_n_steps={}
     )
+
+
+def trained(recorder: Recorder) -> None:
+    """One trial, all its epochs."""
+    trial = a_trial()
     recorder.on_trial_start(0, [trial], trial)
     for epoch in range(1, EPOCHS + 1):
         measures = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "seconds": 1.0}
@@ -43,19 +50,21 @@ def test_a_slow_disk_holds_nothing_up_and_gets_several_changes_at_once(
     ready, written = threading.Event(), []
 
     def slowly(path: Path, record: TrialRecord) -> None:
-        assert ready.wait(60)
+        if record.epochs:  # the first one is written before the trial trains
+            assert ready.wait(60)
+            assert paths.checkpoint(0).exists(), "it is there until the record says that the trial is over"
         written.append(len(record.epochs))
         write(path, record)
 
     monkeypatch.setattr(tuner.recorder, "write", slowly)
     one = recorder(paths, ending)
     trained(one)
-    paths.checkpoint(0).parent.mkdir(exist_ok=True)
     paths.checkpoint(0).write_text("of its last epoch")
-    assert written == [], "the search went on while the disk had taken nothing"
+    assert written == [0], "the search went on while the disk took nothing"
     ready.set()
     one.close()
     assert len(written) <= 3
+    assert ending.unwritable is None
     record = read(paths.trial_record(0), TrialRecord)
     assert record.state is TrialState.DONE
     assert [epoch.epoch for epoch in record.epochs] == list(range(1, EPOCHS + 1))
@@ -70,6 +79,43 @@ def test_a_disk_that_takes_nothing_ends_the_study(tmp_path: Path) -> None:
     until = time.monotonic() + 60
     while not ending.stop_all() and time.monotonic() < until:
         time.sleep(0.01)
+    assert ending.stop_all()
     one.close()
     assert "No such file or directory" in str(ending.unwritable)
     assert not paths.trials.exists()
+
+
+def test_what_could_not_be_written_is_tried_once_more_and_the_checkpoint_stays_as_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, ending = RunPaths.of(tmp_path, "one"), Ending(StudyClock())
+    is_full = True
+
+    def full(path: Path, record: TrialRecord) -> None:
+        if record.epochs and is_full:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, record)
+
+    monkeypatch.setattr(tuner.recorder, "write", full)
+    one = recorder(paths, ending)
+    trained(one)
+    paths.checkpoint(0).write_text("of its last epoch")
+    one.flush()
+    with pytest.raises(Unwritable, match=r"trial.json: No space left on device\. .*--resume"):
+        ending.check()
+    assert paths.checkpoint(0).exists()
+    assert read(paths.trial_record(0), TrialRecord).epochs == ()
+    is_full = False
+    one.flush()
+    assert len(read(paths.trial_record(0), TrialRecord).epochs) == EPOCHS
+
+
+def test_a_reason_that_is_no_text_is_recorded(tmp_path: Path) -> None:
+    """Names of files may hold bytes that are none."""
+    paths, ending = RunPaths.of(tmp_path, "one"), Ending(StudyClock())
+    one, trial = recorder(paths, ending), a_trial()
+    one.on_trial_start(0, [trial], trial)
+    one.on_trial_result(0, [trial], trial, {"failure": "cannot read /photos/\udce9.png"})
+    one.close()
+    ending.check()
+    assert read(paths.trial_record(0), TrialRecord).reason == r"cannot read /photos/\udce9.png"
