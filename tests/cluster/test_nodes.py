@@ -17,7 +17,7 @@ from tests.faults.broken_search import ROOT, BrokenSearch
 
 TRIALS, EPOCHS = 6, 4
 OPTIONS = ("--space", "counted:Counted", "--trials", TRIALS, "--max-epochs", EPOCHS, "--scheduler", "none",
-           "--configs", "configs.json", "--image-size", 64)  # fmt: skip
+           "--configs", "configs.json", "--image-size", 64, "--precision", "float32")  # fmt: skip
 PIXELS = 1527 * 64 * 64 * 3
 """Bytes of the digits' training and validation images."""
 
