@@ -30,6 +30,12 @@ PERIOD, SHARE, LONGEST = 2.0, 0.05, 20.0
 """Seconds between two looks at what has changed; more, up to so many, where looking would take a larger share."""
 HURRY = 10.0
 """Seconds for what is left to be sent, where somebody has pressed Ctrl+C."""
+REMEDIES = {
+    "NO_SUCH_BUCKET": "make that bucket first, or name another one",
+    "wrong version number": "a server without TLS is named with &scheme=http",
+    "": "see that it is there, and that you may write there",
+}
+"""By what an error says; the last one fits all."""
 HOLDER = "held.json"
 HEARTBEAT, FORGOTTEN = 30.0, 120.0
 """Seconds: how often whoever works on a run says so, and after how many without that the run is free."""
@@ -274,9 +280,8 @@ def _told(uri: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"--storage {uri}: {_short(error)}; see that it is there, and that you may write there"
-        ) from error
+        remedy = next((remedy for sign, remedy in REMEDIES.items() if sign in str(error)), REMEDIES[""])
+        raise UserError(f"--storage {uri}: {_short(error)}; {remedy}") from error
 
 
 def _short(error: OSError) -> str:

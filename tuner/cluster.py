@@ -9,6 +9,7 @@ import ray
 from ray._private import ray_constants
 
 from search_spaces.errors import UserError
+from tuner.address import has_token
 from tuner.config import StudyConfig
 from tuner.environment import environment, unless_set
 from tuner.interrupt import StopNow, terminate_as_interrupt
@@ -54,8 +55,8 @@ def _started(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
         where = f"is not reached at --address {config.address}" if config.address else "does not start"
         raise UserError(f"Ray {where}: {error}") from error
     if context.dashboard_url:
-        token = "`ray get-auth-token` prints the token that it asks for"
-        print(f"Ray's dashboard: http://{context.dashboard_url} ({token})", file=terminal, flush=True)
+        token = " (`ray get-auth-token` prints the token, where it asks for one)" if has_token() else ""
+        print(f"Ray's dashboard: http://{context.dashboard_url}{token}", file=terminal, flush=True)
     terminate_as_interrupt()  # Ray has just set a handler of its own
     node = ray._private.worker._global_node
     assert node is not None

@@ -4,6 +4,7 @@ Ray Tune's own way, to send searcher and callbacks there, would write records on
 So the whole search runs there, with its run directory, and what it prints is shown here.
 """
 
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +13,11 @@ from urllib.parse import urlsplit
 
 from results.run_files import is_uri
 from search_spaces.errors import UserError
+from tuner.address import CLIENT_PORT, has_token
 from tuner.config import StudyConfig
 from tuner.options import flag
 
 SCHEME = "ray://"
-PORT = 10001
 NAMES = {"data": ("cifar10", "digits"), "weights": ("imagenet", "none")}
 """Values of options that are no paths."""
 FOLDERS = ("data", "weights", "storage", "configs", "feature_store")
@@ -47,12 +48,15 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
     try:
         ray.init(_with_port(address))
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"--address {address}: {_short(error)}") from error
+        raise UserError(
+            f"--address {address}: {_short(error)}; see that it is a Ray cluster's head, and that RAY_AUTH_TOKEN is "
+            "what `ray get-auth-token` prints there"
+        ) from error
     head = next(node["NodeID"] for node in ray.nodes() if "node:__internal_head__" in node["Resources"])
     there = ray.remote(num_cpus=0, max_retries=0)(_search).options(
         scheduling_strategy=NodeAffinitySchedulingStrategy(head, soft=False)
     )
-    running = there.remote(options | {"address": "auto"}, is_resumed)
+    running = there.remote(options, is_resumed)
     try:
         return int(ray.get(running))
     except KeyboardInterrupt:
@@ -81,10 +85,13 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
 
 
 def _search(given: dict[str, Any], is_resumed: bool) -> int:
-    """On the head."""
+    """On the head, for the cluster that this is part of."""
+    import ray
+
     from tuner.resumption import resumed
     from tuner.study import go_on, run_study
 
+    given["address"] = ray.get_runtime_context().gcs_address
     study = go_on(resumed(given)) if is_resumed else run_study(StudyConfig(**given))
     return study.print_summary()
 
@@ -98,15 +105,18 @@ def _short(error: Exception) -> str:
 
 
 def _with_port(address: str) -> str:
-    return address if urlsplit(address).port else f"{address.rstrip('/')}:{PORT}"
+    return address if urlsplit(address).port else f"{address.rstrip('/')}:{CLIENT_PORT}"
 
 
 def _check(address: str) -> None:
+    """See that something answers, to which a token is shown from then on, if there is one."""
     parts = urlsplit(address)
     try:
-        socket.create_connection((parts.hostname or "", parts.port or PORT), timeout=10).close()
+        socket.create_connection((parts.hostname or "", parts.port or CLIENT_PORT), timeout=10).close()
     except OSError as error:
         raise UserError(
             f"--address {address}: nothing answers there ({error.strerror or error}); `ray start --head` opens port "
-            f"{PORT} on a cluster's head"
+            f"{CLIENT_PORT} on a cluster's head"
         ) from error
+    if has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")

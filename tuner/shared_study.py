@@ -23,6 +23,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import optuna
+import sqlalchemy
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
@@ -73,6 +74,9 @@ class SharedStudy:
         try:
             storage = _storage(url)
             sampler = optuna.samplers.RandomSampler(seed=0)
+            if driver:
+                self.study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
+                return
             try:
                 self.study = optuna.create_study(
                     storage=storage, study_name=name, sampler=sampler, direction="maximize"
@@ -80,12 +84,13 @@ class SharedStudy:
             except DuplicatedStudyError:
                 self.is_founder = False
                 self.study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
-        except Exception as error:  # SQLAlchemy's and its drivers' have no common ancestor
-            said = " ".join(str(error.__cause__ or error).split())[:300]
+        except KeyError as error:
             raise UserError(
-                f"--study-storage {url}: {said}; see that the database runs and that you may write "
-                "there (pip install 'thaw-tuner[postgresql]' has what talks to PostgreSQL)"
+                f"--study-storage {url}: it has no study {name}, of which this run is a part; bring the database back, "
+                "or begin anew: python scripts/search.py --warm-start RUN knows its trials"
             ) from error
+        except Exception as error:  # SQLAlchemy's and its drivers' have no common ancestor
+            raise _unusable(url, error) from error
 
     def abandon(self) -> None:
         """It was never begun: whoever comes next is its first driver."""
@@ -127,13 +132,38 @@ class SharedStudy:
         return True
 
 
+def _unusable(url: str, error: Exception) -> UserError:
+    said = " ".join(str(error.__cause__ or error).split())[:300]
+    if isinstance(error.__cause__ or error, ImportError):
+        remedy = "what talks to PostgreSQL comes with pip install 'thaw-tuner[postgresql]'"
+    else:
+        remedy = "give postgresql://USER@HOST/DATABASE, and see that the database runs and that you may write there"
+    return UserError(f"--study-storage {url}: {said}; {remedy}")
+
+
+def check_database(url: str) -> None:
+    """See that the database answers.
+
+    Raises:
+        UserError: it does not, or what talks to it is not installed.
+    """
+    try:
+        sqlalchemy.create_engine(url, connect_args=_soon(url)).connect().close()
+    except Exception as error:  # as above
+        raise _unusable(url, error) from error
+
+
+def _soon(url: str) -> dict[str, int]:
+    """PostgreSQL's own patience is two minutes."""
+    is_libpq = url.startswith(("postgresql:", "postgresql+psycopg")) and "connect_timeout" not in url
+    return {"connect_timeout": CONNECTED} if is_libpq else {}
+
+
 def _storage(url: str) -> optuna.storages.RDBStorage:
     """In an empty database drivers may make the same tables at the same time; who is told so asks again."""
-    is_libpq = url.startswith(("postgresql:", "postgresql+psycopg")) and "connect_timeout" not in url
-    soon = {"connect_timeout": CONNECTED} if is_libpq else {}  # else it waits for two minutes
     for attempt in range(BEGINNERS):
         try:
-            return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": soon})
+            return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": _soon(url)})
         except Exception as error:
             if attempt == BEGINNERS - 1 or "already exists" not in str(error):
                 raise

@@ -27,7 +27,7 @@ from tuner.earlier_runs import earlier_runs
 from tuner.extras import check_extras
 from tuner.found import Study
 from tuner.interrupt import StopNow, pressed
-from tuner.options import coerced
+from tuner.options import coerced, flag
 from tuner.own_images import kept, own_images
 from tuner.preparation import Preparation, Preparer, Request, load_weights
 from tuner.ray_client import SCHEME
@@ -40,6 +40,8 @@ from tuner.trial.feature_store import check_folder
 if TYPE_CHECKING:
     from tuner.trainable import TrialSettings
 
+GIVEN_AGAIN = {"address", "mlflow"}
+"""Options that a record is not trusted to say."""
 WORKS = "this works now: python scripts/search.py --space finetune --data digits"
 
 
@@ -117,6 +119,11 @@ def go_on(config: StudyConfig) -> Study:
     with writing(paths), redirected(paths.log) as terminal, mirrored(paths, terminal):
         data = _load_same(config)
         print(f"Run {paths.name} in {paths.place}, resumed", file=terminal, flush=True)
+        for name in sorted(GIVEN_AGAIN & read_study(paths).options.keys()):
+            if (before := read_study(paths).options[name]) and not getattr(config, name):
+                print(
+                    f"Note: {flag(name)} {before} is not given again, so it goes on without", file=terminal, flush=True
+                )
         _search(config, data, terminal, is_resumed=True)
     return Study(paths)
 
@@ -327,8 +334,12 @@ def _check_place(config: StudyConfig) -> None:
             f"--address {config.address}: only scripts/search.py sends a search to a cluster's head; on a machine of "
             "it this works with --address auto"
         )
-    if config.address:
+    if config.address is not None:
         check_address(config.address)
+    if config.study_storage is not None:
+        from tuner.shared_study import check_database
+
+        check_database(config.study_storage)
     if config.feature_store_gb:
         check_folder(config.feature_store.expanduser())
 

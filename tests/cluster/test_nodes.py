@@ -152,7 +152,7 @@ def test_a_machine_without_the_weights(pair: tuple[list[Host], Path, str]) -> No
 def test_no_gpu_on_any_machine(pair: tuple[list[Host], Path, str]) -> None:
     machines, folder, address = pair
     error, _ = refused(machines[0], folder, "--space", "custom_cnn", "--address", address, "--gpus-per-trial", 1)
-    assert "--gpus-per-trial 1: the best machine has 0 GPUs; ask for at most that, or 0 for CPUs" in error
+    assert "--gpus-per-trial 1: no machine has a GPU that Ray sees; leave that option out" in error
 
 
 @pytest.mark.parametrize(
@@ -174,6 +174,30 @@ def test_a_cluster_that_cannot_be_joined(
     change_metadata(machines[0], address, before)
     assert f"--address {address}: that cluster {message}" in error
     assert seconds < 15
+
+
+def test_a_token_in_the_home_folder_is_enough(pair: tuple[list[Host], Path, str]) -> None:
+    """As `ray start` finds it; whoever connects would have to set RAY_AUTH_MODE besides."""
+    machines, folder, address = pair
+    one = machines[0]
+    token = Path(one.environment["HOME"]) / ".ray" / "auth_token"
+    token.parent.mkdir(exist_ok=True)
+    token.write_text(one.environment["RAY_AUTH_TOKEN"])
+    own = {name: value for name, value in one.environment.items() if not name.startswith("RAY_AUTH")}
+    host = Host(one.name, one.ip, one.prefix, own)
+    error, _ = refused(host, folder, "--space", "custom_cnn", "--address", address, "--gpus-per-trial", 1)
+    assert "--gpus-per-trial 1: no machine has a GPU that Ray sees" in error
+
+
+@pytest.mark.parametrize("address", ["", "localhost", "http://localhost:6379", "localhost:abc"])
+def test_what_is_no_address(address: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "search.py"), "--data", "digits", "--address", address]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"Error: --address {address or '(empty)'}: must be auto, HOST:PORT or ray://HOST" in " ".join(
+        done.stderr.split()
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def change_metadata(host: Host, address: str, changes: dict[str, str]) -> dict[str, str]:

@@ -141,6 +141,12 @@ def test_a_study_about_something_else_is_refused(server: Postgres, tmp_path: Pat
     another = driver(tmp_path / "b", server, database, "--max-epochs", 5)
     assert "the study one there has another max_epochs: 4, and here it is 5" in finished(another.start(), status=2)
     assert not (another.folder / "runs").exists()
+    url = server.url_of(a_database(server, "empty"))
+    before = one.trials()
+    assert f"--study-storage {url}: it has no study one, of which this run is a part" in one.finish(
+        "--trials", 2, "--study-storage", url, status=2
+    )
+    assert one.trials() == before
 
 
 @pytest.mark.parametrize(

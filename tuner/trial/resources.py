@@ -48,6 +48,8 @@ def share_out(
     gpus = min(1.0, most_gpus) if gpus is None else gpus
     where = "there are" if len(machines) == 1 else "the best machine has"
     if gpus > most_gpus:
+        if not most_gpus:
+            raise UserError(f"--gpus-per-trial {gpus:g}: no machine has a GPU that Ray sees; leave that option out")
         raise UserError(f"--gpus-per-trial {gpus:g}: {where} {most_gpus:g} GPUs; ask for at most that, or 0 for CPUs")
     fitting = [machine for machine in machines if _by_gpus(machine, gpus)]
     if cpus is None:

@@ -43,7 +43,9 @@ def test_no_more_trials_at_a_time_than_there_are() -> None:
 
 
 def test_asking_for_more_than_there_is() -> None:
-    with pytest.raises(UserError, match="--gpus-per-trial 1: there are 0 GPUs; ask for at most that, or 0 for CPUs"):
+    with pytest.raises(
+        UserError, match="--gpus-per-trial 1: no machine has a GPU that Ray sees; leave that option out"
+    ):
         share_out([{"CPU": 2.0}], None, 1.0, None, 5)
     with pytest.raises(UserError, match="--cpus-per-trial 4: there are 2 CPUs"):
         share_out([{"CPU": 2.0}], 4.0, None, None, 5)
