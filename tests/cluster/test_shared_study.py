@@ -42,6 +42,7 @@ def a_database(server: Postgres, name: str) -> str:
     import psycopg
 
     with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[call-overload]
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
     return name
 
@@ -141,11 +142,9 @@ def test_a_study_about_something_else_is_refused(server: Postgres, tmp_path: Pat
     another = driver(tmp_path / "b", server, database, "--max-epochs", 5)
     assert "the study one there has another max_epochs: 4, and here it is 5" in finished(another.start(), status=2)
     assert not (another.folder / "runs").exists()
-    url = server.url_of(a_database(server, "empty"))
-    before = one.trials()
-    assert f"--study-storage {url}: it has no study one, of which this run is a part" in one.finish(
-        "--trials", 2, "--study-storage", url, status=2
-    )
+    before, url = one.trials(), server.url_of(a_database(server, database))  # an empty one of the same name
+    said = one.finish("--trials", 2, "--study-storage", url, status=2)
+    assert f"--study-storage {url}: it has no study one, of which this run is a part" in said
     assert one.trials() == before
 
 
