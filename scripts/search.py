@@ -27,7 +27,8 @@ def main(
 ) -> None:
     """Search for the best image classifier: Ray Tune schedules Optuna-guided Keras trials, ASHA stops the weak ones."""
     with reported():
-        from tuner.ray_client import SCHEME, search_there
+        from tuner.address import SCHEME
+        from tuner.ray_client import search_there
         from tuner.resumption import resumed
         from tuner.study import go_on, repeat_trial, run_study
 

@@ -13,8 +13,9 @@ from search_spaces.errors import UserError
 
 PATIENCE = 10.0
 """Seconds for a cluster to answer, the import of Ray in them."""
-FORM = re.compile(r"auto|[^\s:/]+:\d+|\[[\da-fA-F:.]+\]:\d+|ray://\S+")
-CLIENT_PORT = 10001
+FORM = re.compile(r"auto|[^\s:/]+:\d+|\[[\da-fA-F:.]+\]:\d+")
+SCHEME, CLIENT_PORT = "ray://", 10001
+"""Of Ray's client."""
 
 
 def has_token() -> bool:
@@ -29,6 +30,11 @@ def check_address(address: str) -> None:
     Raises:
         UserError: it does not, or that is no address.
     """
+    if address.startswith(SCHEME):
+        raise UserError(
+            f"--address {address}: only scripts/search.py sends a search to a cluster's head; on a machine of it this "
+            "works with --address auto"
+        )
     if not FORM.fullmatch(address):
         raise UserError(f"--address {address or '(empty)'}: must be auto, HOST:PORT or ray://HOST")
     asked = _asked(address)

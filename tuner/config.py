@@ -26,6 +26,8 @@ from tuner.trial.limits import Limits
 SCHEDULERS = ("asha", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_STORE = CACHE / "features"
+UNTRUSTED = ("address", "mlflow")
+"""Options that no record is believed: where a search would connect to."""
 
 
 @described
@@ -209,8 +211,7 @@ class StudyConfig:
             )
         own = {
             "data": paths.source(study.data.source),
-            "address": None,
-            "mlflow": None,
+            **dict.fromkeys(UNTRUSTED),
             "study_storage": given.get("study_storage"),
             "precision": study.precision,
         }

@@ -17,7 +17,6 @@ from tuner.address import CLIENT_PORT, has_token
 from tuner.config import StudyConfig
 from tuner.options import flag
 
-SCHEME = "ray://"
 NAMES = {"data": ("cifar10", "digits"), "weights": ("imagenet", "none")}
 """Values of options that are no paths."""
 FOLDERS = ("data", "weights", "storage", "configs", "feature_store")

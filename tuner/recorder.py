@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,7 @@ class Recorder(tune.Callback):
     def flush(self) -> None:
         """Wait until all is written that can be."""
         for trial in list(self._unwritten):  # also what could not be written before
-            self._writer.put(lambda trial=trial: self._write(trial))  # type: ignore[misc]
+            self._writer.put(partial(self._write, trial))
         self._writer.close()
 
     def _kept(self) -> list[SavedModel]:
@@ -187,7 +188,7 @@ class Recorder(tune.Callback):
 
     def _end(self, record: TrialRecord, state: TrialState, reason: str | None = None) -> None:
         self._set(dataclasses.replace(record, state=state, reason=_plain(reason), seconds=self._seconds(record)))
-        self._writer.put(lambda: self._forget_checkpoint(record.trial))
+        self._writer.put(partial(self._forget_checkpoint, record.trial))
 
     def _seconds(self, record: TrialRecord) -> float:
         return self._clock() - record.started
@@ -198,7 +199,7 @@ class Recorder(tune.Callback):
             with self._ending.guarded():
                 self._write(record.trial)
         else:
-            self._writer.put(lambda: self._write(record.trial))
+            self._writer.put(partial(self._write, record.trial))
         self._on_change(record)
 
     def _write(self, trial: int) -> None:

@@ -17,7 +17,8 @@ from search_spaces.configuration import complete
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter
 from tuner.clock import searched
-from tuner.config import StudyConfig
+from tuner.config import UNTRUSTED, StudyConfig
+from tuner.options import flag
 from tuner.preparation import Preparation
 
 MAY_CHANGE = (
@@ -54,6 +55,12 @@ def resumed(given: Mapping[str, Any]) -> StudyConfig:
     if "trials" in given and config.trials < counted:
         raise UserError(f"--trials {config.trials}: it counts all of the run's trials, and there are {counted} already")
     return config
+
+
+def not_given_again(study: StudyRecord, config: StudyConfig) -> list[str]:
+    """What to tell of options that its record has, and that are not taken from there."""
+    left = [name for name in UNTRUSTED if study.options.get(name) and not getattr(config, name)]
+    return [f"Note: {flag(name)} {study.options[name]} is not given again, so it goes on without" for name in left]
 
 
 def taken_up(config: StudyConfig, preparation: Preparation, space: Sequence[Hyperparameter]) -> StudyRecord:

@@ -27,12 +27,11 @@ from tuner.earlier_runs import earlier_runs
 from tuner.extras import check_extras
 from tuner.found import Study
 from tuner.interrupt import StopNow, pressed
-from tuner.options import coerced, flag
+from tuner.options import coerced
 from tuner.own_images import kept, own_images
 from tuner.preparation import Preparation, Preparer, Request, load_weights
-from tuner.ray_client import SCHEME
 from tuner.repetition import MAY_CHANGE, named_trial
-from tuner.resumption import changed_code, resumed
+from tuner.resumption import changed_code, not_given_again, resumed
 from tuner.run_folder import mirrored, new_run, writing
 from tuner.trial.datasets import ImageData, load
 from tuner.trial.feature_store import check_folder
@@ -40,8 +39,6 @@ from tuner.trial.feature_store import check_folder
 if TYPE_CHECKING:
     from tuner.trainable import TrialSettings
 
-GIVEN_AGAIN = {"address", "mlflow"}
-"""Options that a record is not trusted to say."""
 WORKS = "this works now: python scripts/search.py --space finetune --data digits"
 
 
@@ -119,11 +116,8 @@ def go_on(config: StudyConfig) -> Study:
     with writing(paths), redirected(paths.log) as terminal, mirrored(paths, terminal):
         data = _load_same(config)
         print(f"Run {paths.name} in {paths.place}, resumed", file=terminal, flush=True)
-        for name in sorted(GIVEN_AGAIN & read_study(paths).options.keys()):
-            if (before := read_study(paths).options[name]) and not getattr(config, name):
-                print(
-                    f"Note: {flag(name)} {before} is not given again, so it goes on without", file=terminal, flush=True
-                )
+        for note in not_given_again(read_study(paths), config):
+            print(note, file=terminal, flush=True)
         _search(config, data, terminal, is_resumed=True)
     return Study(paths)
 
@@ -329,11 +323,6 @@ def _check_early(config: StudyConfig) -> None:
 
 def _check_place(config: StudyConfig) -> None:
     """Where it runs."""
-    if config.address and config.address.startswith(SCHEME):
-        raise UserError(
-            f"--address {config.address}: only scripts/search.py sends a search to a cluster's head; on a machine of "
-            "it this works with --address auto"
-        )
     if config.address is not None:
         check_address(config.address)
     if config.study_storage is not None:

@@ -21,7 +21,8 @@ class Writer:
 
     def __init__(self, ending: Ending) -> None:
         self._ending = ending
-        self._acts: queue.SimpleQueue[Act | None] = queue.SimpleQueue()
+        self._acts: queue.SimpleQueue[Act | None]
+        """Of the thread, if there is one."""
         self._thread: threading.Thread | None = None
 
     def __getstate__(self) -> dict[str, Any]:

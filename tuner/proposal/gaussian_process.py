@@ -73,7 +73,7 @@ class GaussianProcess:
 
     def _covariance(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
         shrunk = self._shrunk(self._kernel)
-        return math.exp(2 * self._kernel[-2]) * _matern(_squared_distances(some * shrunk, others * shrunk))
+        return math.exp(2 * self._kernel[-2]) * _matern(*_decayed(_squared_distances(some * shrunk, others * shrunk)))
 
     def _noise(self) -> float:
         return math.exp(2 * self._kernel[-1]) + JITTER
@@ -86,8 +86,8 @@ class GaussianProcess:
         """The negative logarithm of the posterior density, but for a constant, and its gradient."""
         amplitude, noise = np.exp(2 * kernel[-2:])
         shrunk = points * self._shrunk(kernel)
-        squared = _squared_distances(shrunk, shrunk)
-        correlation, slope = _matern(squared), _matern_slope(squared)
+        decayed = _decayed(_squared_distances(shrunk, shrunk))
+        correlation, slope = _matern(*decayed), _matern_slope(*decayed)
         factor = cho_factor(amplitude * correlation + (noise + JITTER) * np.eye(len(values)), lower=True)
         weights = cho_solve(factor, values)
         outer = np.outer(weights, weights) - cho_solve(factor, np.eye(len(values)))
@@ -107,13 +107,17 @@ def _squared_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.maximum(squares - 2 * some @ others.T, 0.0)
 
 
-def _matern(squared: np.ndarray) -> np.ndarray:
+def _decayed(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n, m) each: the squared distances, the distances in units of the decay, and what it has left."""
+    distance = ROOT_5 * np.sqrt(squared)
+    return squared, distance, np.exp(-distance)
+
+
+def _matern(squared: np.ndarray, distance: np.ndarray, decay: np.ndarray) -> np.ndarray:
     """(n, m): the correlation."""
-    distance = np.sqrt(squared)
-    return (1 + ROOT_5 * distance + 5 / 3 * squared) * np.exp(-ROOT_5 * distance)
+    return (1 + distance + 5 / 3 * squared) * decay
 
 
-def _matern_slope(squared: np.ndarray) -> np.ndarray:
+def _matern_slope(squared: np.ndarray, distance: np.ndarray, decay: np.ndarray) -> np.ndarray:
     """(n, m): its slope against the logarithm of a length scale, by that scale's share."""
-    distance = np.sqrt(squared)
-    return 5 / 3 * (1 + ROOT_5 * distance) * np.exp(-ROOT_5 * distance)
+    return 5 / 3 * (1 + distance) * decay
