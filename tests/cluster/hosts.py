@@ -77,7 +77,8 @@ IS_SEPARATE = _may_have_namespaces()
 def hosts(count: int, folder: Path) -> Iterator[list[Host]]:
     """So many machines for the block, with a token that they share; their processes end with it."""
     cluster = next(CLUSTERS)
-    made = [_host(cluster, number, folder) for number in range(1, count + 1)]
+    ray_files = tempfile.mkdtemp(prefix="th")  # short, because sockets are in it
+    made = [_host(cluster, number, folder, ray_files) for number in range(1, count + 1)]
     bridge = f"th{os.getpid()}x{cluster}"
     if IS_SEPARATE:
         _connect(made, bridge)
@@ -91,9 +92,10 @@ def hosts(count: int, folder: Path) -> Iterator[list[Host]]:
             for host in made:
                 subprocess.run(["ip", "netns", "del", host.name], check=False)
             subprocess.run(["ip", "link", "del", bridge], check=False)
+        shutil.rmtree(ray_files, ignore_errors=True)
 
 
-def _host(cluster: int, number: int, folder: Path) -> Host:
+def _host(cluster: int, number: int, folder: Path, ray_files: str) -> Host:
     name = f"thaw-{os.getpid()}-{cluster}-{number}"
     home = folder / f"home{number}"
     home.mkdir()
@@ -101,6 +103,7 @@ def _host(cluster: int, number: int, folder: Path) -> Host:
         "THAW_HOST": name,
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / "cache"),
+        "RAY_TMPDIR": ray_files,  # or `ray start` tells all others on this machine to connect there
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": "a-token-of-the-tests-that-is-long-enough",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
@@ -133,7 +136,5 @@ def _ip(*arguments: str) -> None:
 
 def head(host: Host, cpus: int = 1, more: Mapping[str, str] | None = None) -> str:
     """Begin a cluster on a machine: its address."""
-    folder = tempfile.mkdtemp(prefix="th")  # short, because sockets are in it
-    host.ray("--head", f"--port={PORT}", f"--num-cpus={cpus}", f"--temp-dir={folder}", "--include-dashboard=false",
-             more=more)  # fmt: skip
+    host.ray("--head", f"--port={PORT}", f"--num-cpus={cpus}", "--include-dashboard=false", more=more)
     return f"{host.ip}:{PORT}"

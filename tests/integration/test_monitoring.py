@@ -36,7 +36,9 @@ class Watched:
         self.titles: set[str] = set()
         self.actors = ""
         with (folder / "printed.txt").open("w") as file:
-            self._search = subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT)
+            # Metrics are sent each second, not every ten: a finalist may be done within ten.
+            often = os.environ | {"RAY_metrics_report_interval_ms": "1000"}
+            self._search = subprocess.Popen(command, cwd=folder, env=often, stdout=file, stderr=subprocess.STDOUT)
         until = time.monotonic() + 400
         try:
             while self._search.poll() is None and time.monotonic() < until:

@@ -53,7 +53,7 @@ from pathlib import Path
 from tuner.config import StudyConfig
 from tuner.study import run_study
 
-ray.init(num_cpus=2, num_gpus=1, include_dashboard=False)
+ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False)
 run_study(StudyConfig(space="greedy:Greedy", data="digits", image_size=16, configs=Path("sizes.json"), trials=3,
                       max_epochs=1, gpus_per_trial=0.5, precision="float32", name="shared", dashboard=False,
                       finalists=0))
