@@ -124,3 +124,8 @@ def best_trial(
     number = handed_over(finalists, test)
     first = [trial for trial in scored if trial.trial == number]
     return max(first or scored, key=lambda trial: (trial.accuracy, -trial.trial), default=None)
+
+
+def is_elsewhere(winner: TrialRecord | None, finalists: Sequence[Finalist]) -> bool:
+    """Whether its model is in the run directory of another driver; finalists are trained here."""
+    return winner is not None and bool(winner.driver) and not finalists

@@ -13,7 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from results.best import best_trial
+from results.best import best_trial, is_elsewhere
 from results.description import in_words
 from results.drawings import draw
 from results.evaluation_figures import confusion_rows
@@ -133,7 +133,7 @@ def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
         "seconds": elapsed(trials),
         "finalists_seconds": elapsed(results.again),
         "cost": cost(study, [*trials, *results.again]),
-        "commands": next_commands(results.paths) if winner else (),
+        "commands": next_commands(results.paths, is_elsewhere(winner, finalists)) if winner else (),
         "repeat": repeat_command(study, winner) if winner else None,
         "figures": draw(trials, frame, study.rungs, winner, finalists, test) if winner else None,
         "table": table,

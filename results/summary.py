@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from results.best import best_trial, is_elsewhere
 from results.finalists import failed, outcome, ranked
 from results.leaderboard import MEASURES, failures, leaderboard
 from results.paths import RunPaths
@@ -25,8 +26,9 @@ def print_summary(paths: RunPaths, file: TextIO | None = None) -> int:
         The exit status for a shell: 1 if no trial finished an epoch.
     """
     console = Console(file=file, highlight=False, markup=False, emoji=False, force_jupyter=False)
-    trials = read_trials(paths)
-    study = read_study(paths)
+    trials, again = read_trials(paths), read_trials(paths.finalists)
+    study, test = read_study(paths), read_test(paths)
+    finalists = ranked(trials, again)
     frame = leaderboard(trials, study.hyperparameters)
     top = frame[frame["rank"].notna()].head(ROWS)
     if top.empty:
@@ -36,8 +38,7 @@ def print_summary(paths: RunPaths, file: TextIO | None = None) -> int:
             console.print(f"\nThe best {len(top)} of {counted(len(trials), 'trial')}:")
         console.print(_measures(top))
         console.print(_configurations(top, trials))
-        again, openings = read_trials(paths.finalists), len(study.test_openings)
-        for sentence in outcome(ranked(trials, again), read_test(paths), openings):
+        for sentence in outcome(finalists, test, len(study.test_openings)):
             console.print(sentence, soft_wrap=True)
         for reason, numbers in failures(failed(again)).items():
             console.print(f"{counted(len(numbers), 'training')} of finalists {reason}", soft_wrap=True)
@@ -46,11 +47,12 @@ def print_summary(paths: RunPaths, file: TextIO | None = None) -> int:
     console.print()
     console.print(f"Report       {from_here(paths.report)}", soft_wrap=True)
     console.print(f"Leaderboard  {from_here(paths.leaderboard)}", soft_wrap=True)
-    if not top.empty:
-        console.print("\nNext:")
-        for command in next_commands(paths):
-            console.print(f"  {command}", soft_wrap=True)
-    return 1 if top.empty else 0
+    if top.empty:
+        return 1
+    console.print("\nNext:")
+    for command in next_commands(paths, is_elsewhere(best_trial(trials, finalists, test), finalists)):
+        console.print(f"  {command}", soft_wrap=True)
+    return 0
 
 
 def _measures(top: pd.DataFrame) -> Padding:

@@ -108,7 +108,13 @@ def from_here(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def next_commands(paths: RunPaths) -> tuple[str, str]:
-    """What to type once a run has a best model: export it, then classify images with it."""
-    run = shlex.quote(paths.remote or str(from_here(paths.root)))
-    return f"python scripts/export.py {run} --out model.keras", "python scripts/predict.py model.keras IMAGE..."
+def next_commands(paths: RunPaths, is_elsewhere: bool = False) -> tuple[str, ...]:
+    """What to type once this run, or another driver's, has a best model: export it, then classify images with it."""
+    use = "python scripts/predict.py model.keras IMAGE..."
+    if is_elsewhere:
+        return "# The best trial is another driver's; in that one's run directory, RUN:", _export("RUN"), use
+    return _export(shlex.quote(paths.remote or str(from_here(paths.root)))), use
+
+
+def _export(run: str) -> str:
+    return f"python scripts/export.py {run} --out model.keras"

@@ -41,9 +41,6 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
 
 @contextmanager
 def _started(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
-    if config.address:
-        print(f"Note: --address {config.address}: whoever may use that cluster may run code in the trials' processes, "
-              "and read their images and models", file=terminal, flush=True)  # fmt: skip
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
         context = ray.init(
@@ -54,6 +51,10 @@ def _started(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"is not reached at --address {config.address}" if config.address else "does not start"
         raise UserError(f"Ray {where}: {error}") from error
+    if config.address:
+        found = f" ({ray.get_runtime_context().gcs_address})" if config.address == "auto" else ""
+        print(f"Note: --address {config.address}{found}: whoever may use that cluster may run code in the trials' "
+              "processes, and read their images and models", file=terminal, flush=True)  # fmt: skip
     if context.dashboard_url:
         token = " (`ray get-auth-token` prints the token, where it asks for one)" if has_token() else ""
         print(f"Ray's dashboard: http://{context.dashboard_url}{token}", file=terminal, flush=True)

@@ -80,7 +80,9 @@ class StudyConfig:
     address: str | None = option(
         None, "Of a running Ray cluster: auto, HOST:PORT, ray://HOST. Default: start Ray here."
     )
-    dashboard: bool = option(True, "Start Ray's dashboard on 127.0.0.1.", flag="--dashboard/--no-dashboard")
+    dashboard: bool = option(
+        True, "Start Ray's dashboard on 127.0.0.1; at --address it is the cluster's.", flag="--dashboard/--no-dashboard"
+    )
     monitor: bool = option(False, "Show the trials in optuna-dashboard, on 127.0.0.1.", flag="--monitor/--no-monitor")
     tensorboard: bool = option(False, "Write logs for TensorBoard into the run.", flag="--tensorboard/--no-tensorboard")
     mlflow: str | None = option(None, "Log trials to this MLflow server or store, such as sqlite:///mlflow.db.")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from results.run_files import is_uri
 from search_spaces.errors import UserError
-from tuner.address import CLIENT_PORT, has_token
+from tuner.address import CLIENT_PORT, PATIENCE, has_token
 from tuner.config import StudyConfig
 from tuner.options import flag
 
@@ -108,10 +108,10 @@ def _with_port(address: str) -> str:
 
 
 def _check(address: str) -> None:
-    """See that something answers, to which a token is shown from then on, if there is one."""
+    """See that a server answers; from then on a token is shown, if there is one. Ray itself asks for half a minute."""
     parts = urlsplit(address)
     try:
-        socket.create_connection((parts.hostname or "", parts.port or CLIENT_PORT), timeout=10).close()
+        socket.create_connection((parts.hostname or "", parts.port or CLIENT_PORT), timeout=PATIENCE).close()
     except OSError as error:
         raise UserError(
             f"--address {address}: nothing answers there ({error.strerror or error}); `ray start --head` opens port "
@@ -119,3 +119,16 @@ def _check(address: str) -> None:
         ) from error
     if has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
+    import grpc
+    from ray._private.grpc_utils import init_grpc_channel
+
+    channel = init_grpc_channel(urlsplit(_with_port(address)).netloc)
+    try:
+        grpc.channel_ready_future(channel).result(timeout=PATIENCE)
+    except grpc.FutureTimeoutError:
+        raise UserError(
+            f"--address {address}: what answers there is no server of Ray's client, or it hangs; `ray start --head` "
+            f"opens one at port {CLIENT_PORT} on a cluster's head"
+        ) from None
+    finally:
+        channel.close()

@@ -84,12 +84,13 @@ def test_a_machine_that_dies_takes_no_trial_with_it(count: int, tmp_path: Path, 
 def test_a_machine_that_joins_is_used(tmp_path: Path) -> None:
     with hosts(2, tmp_path) as machines:
         address = head(machines[0], more=environment(tmp_path))
-        search = a_search(tmp_path, machines[0], address)
+        search = a_search(tmp_path, machines[0], "auto")
         running = search.start()
         search.wait_for_epochs(running, 2)
         machines[1].ray(f"--address={address}", "--num-cpus=1", more=environment(tmp_path))
         printed, _ = running.communicate(timeout=400)
         assert running.returncode == 0, printed
+    assert f"Note: --address auto ({address}): whoever may use that cluster" in " ".join(printed.split())
     assert "1 trial at a time" in printed
     trials = search.trials()
     assert [trial.state for trial in trials] == [TrialState.DONE] * TRIALS

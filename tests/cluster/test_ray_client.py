@@ -1,5 +1,6 @@
 """A search that is started from outside of the cluster."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,24 @@ def outside(host: Host, folder: Path, *options: object) -> tuple[int, str]:
                        environment={"PYTHONPATH": str(ROOT)})  # fmt: skip
     printed, _ = running.communicate(timeout=300)
     return running.returncode, " ".join(printed.split())
+
+
+def test_what_accepts_a_connection_and_says_nothing_is_told_soon(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"ray://127.0.0.1:{silent.getsockname()[1]}"
+        command = [
+            sys.executable,
+            str(ROOT / "scripts" / "search.py"),
+            "--address",
+            address,
+            "--storage",
+            str(tmp_path),
+        ]
+        done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=120)
+    assert done.returncode == 2
+    assert f"Error: --address {address}: what answers there is no server of Ray's client" in " ".join(
+        done.stderr.split()
+    )
 
 
 def test_a_search_by_ray_client_runs_on_the_head(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from results.comparison import write_comparison
 from results.paths import RunPaths
 from results.records import TrialRecord, TrialState, read_study, read_test, write
 from results.report import write_report
+from results.summary import print_summary
 from search_spaces.errors import UserError
 from tests.results.written_run import a_trial, decide, many_trials, write_run
 
@@ -286,6 +287,16 @@ def test_the_next_commands_quote_the_run_and_are_relative_where_they_can_be(
     assert f"export.py &#39;{tmp_path}/my run&#39; --out model.keras" in page_of(paths)
     monkeypatch.chdir(tmp_path)
     assert "export.py &#39;my run&#39; --out model.keras" in page_of(paths)
+
+
+def test_the_model_of_another_driver_is_exported_where_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trials = [a_trial(0, [0.5]), replace(a_trial(1, [0.6]), driver="other")]
+    paths = write_run(tmp_path / "run", trials)
+    assert "in that one&#39;s run directory, RUN:\npython scripts/export.py RUN --out" in page_of(paths)
+    print_summary(paths)
+    assert "export.py RUN --out" in capsys.readouterr().out
 
 
 def test_without_a_model_there_is_nothing_to_export(tmp_path: Path) -> None:
