@@ -17,7 +17,8 @@ from tests.faults.broken_search import ROOT, BrokenSearch
 
 TRIALS, EPOCHS = 6, 4
 OPTIONS = ("--space", "counted:Counted", "--trials", TRIALS, "--max-epochs", EPOCHS, "--scheduler", "none",
-           "--configs", "configs.json", "--image-size", 64, "--precision", "float32")  # fmt: skip
+           "--configs", "configs.json", "--image-size", 64, "--precision", "float32",
+           "--feature-store-gb", 0)  # rounds, and each machine measures whether it is worth it  # fmt: skip
 PIXELS = 1527 * 64 * 64 * 3
 """Bytes of the digits' training and validation images."""
 
