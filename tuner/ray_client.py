@@ -19,6 +19,7 @@ from tuner.options import flag
 
 NAMES = {"data": ("cifar10", "digits"), "weights": ("imagenet", "none")}
 """Values of options that are no paths."""
+ATTEMPTS, NOT_BEGUN = 3, "Starting Ray client server failed"
 FOLDERS = ("data", "weights", "storage", "configs", "feature_store")
 
 
@@ -45,7 +46,7 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     try:
-        ray.init(_with_port(address))
+        connect(address)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(
             f"--address {address}: {_short(error)}; see that it is a Ray cluster's head, and that RAY_AUTH_TOKEN is "
@@ -81,6 +82,25 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
         ) from error
     finally:
         ray.shutdown()
+
+
+def connect(address: str) -> None:
+    """`ray.init`, again where Ray's server failed to begin one for this client.
+
+    It forks while other threads of it use gRPC, of which the child dies now and then: in Ray 2.60 one of a dozen
+    (https://github.com/ray-project/ray/issues/63202).
+    """
+    import ray
+
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            ray.init(_with_port(address))
+            return
+        except ConnectionError as error:
+            if NOT_BEGUN not in str(error) or attempt == ATTEMPTS:
+                raise
+            print(f"Note: --address {address}: the head began no server for this client; asking again", flush=True)
+            ray.shutdown()
 
 
 def _search(given: dict[str, Any], is_resumed: bool) -> int:

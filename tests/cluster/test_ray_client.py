@@ -4,12 +4,17 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+
+import pytest
+import ray
 
 from results.records import TrialState
 from tests.cluster.hosts import Host, head, hosts
 from tests.cluster.test_nodes import environment
 from tests.faults.broken_search import ROOT, BrokenSearch
+from tuner.ray_client import connect
 
 
 def outside(host: Host, folder: Path, *options: object) -> tuple[int, str]:
@@ -37,6 +42,22 @@ def test_what_accepts_a_connection_and_says_nothing_is_told_soon(tmp_path: Path)
     assert f"Error: --address {address}: what answers there is no server of Ray's client" in " ".join(
         done.stderr.split()
     )
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_server_that_ray_did_not_begin_is_asked_for_again(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Ray raises then (2.60) depends on a race that no test can bring about."""
+    asked = []
+
+    def init(address: str) -> None:
+        asked.append(address)
+        if len(asked) <= failures:
+            raise ConnectionAbortedError("Initialization failure from server: Starting Ray client server failed.")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(ConnectionError, match="failed") if failures == 3 else nullcontext():
+        connect("ray://head")
+    assert asked == ["ray://head:10001"] * 3
 
 
 def test_a_search_by_ray_client_runs_on_the_head(tmp_path: Path) -> None:
