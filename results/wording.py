@@ -108,7 +108,7 @@ def from_here(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def next_commands(paths: RunPaths, is_elsewhere: bool = False) -> tuple[str, ...]:
+def next_commands(paths: RunPaths, is_elsewhere: bool) -> tuple[str, ...]:
     """What to type once this run, or another driver's, has a best model: export it, then classify images with it."""
     use = "python scripts/predict.py model.keras IMAGE..."
     if is_elsewhere:

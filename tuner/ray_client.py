@@ -20,6 +20,7 @@ from tuner.options import flag
 NAMES = {"data": ("cifar10", "digits"), "weights": ("imagenet", "none")}
 """Values of options that are no paths."""
 ATTEMPTS, NOT_BEGUN = 3, "Starting Ray client server failed"
+"""How often to connect, where the head says this."""
 FOLDERS = ("data", "weights", "storage", "configs", "feature_store")
 
 
@@ -87,8 +88,8 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
 def connect(address: str) -> None:
     """`ray.init`, again where Ray's server failed to begin one for this client.
 
-    It forks while other threads of it use gRPC, of which the child dies now and then: in Ray 2.60 one of a dozen
-    (https://github.com/ray-project/ray/issues/63202).
+    It forks while other threads of it use gRPC, of which the child dies now and then (Ray 2.60;
+    https://github.com/ray-project/ray/issues/63202).
     """
     import ray
 
@@ -129,9 +130,9 @@ def _with_port(address: str) -> str:
 
 def _check(address: str) -> None:
     """See that a server answers; from then on a token is shown, if there is one. Ray itself asks for half a minute."""
-    parts = urlsplit(address)
+    parts = urlsplit(_with_port(address))
     try:
-        socket.create_connection((parts.hostname or "", parts.port or CLIENT_PORT), timeout=PATIENCE).close()
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE).close()
     except OSError as error:
         raise UserError(
             f"--address {address}: nothing answers there ({error.strerror or error}); `ray start --head` opens port "
@@ -142,7 +143,7 @@ def _check(address: str) -> None:
     import grpc
     from ray._private.grpc_utils import init_grpc_channel
 
-    channel = init_grpc_channel(urlsplit(_with_port(address)).netloc)
+    channel = init_grpc_channel(parts.netloc)
     try:
         grpc.channel_ready_future(channel).result(timeout=PATIENCE)
     except grpc.FutureTimeoutError:

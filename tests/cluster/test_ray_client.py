@@ -29,19 +29,10 @@ def outside(host: Host, folder: Path, *options: object) -> tuple[int, str]:
 def test_what_accepts_a_connection_and_says_nothing_is_told_soon(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"ray://127.0.0.1:{silent.getsockname()[1]}"
-        command = [
-            sys.executable,
-            str(ROOT / "scripts" / "search.py"),
-            "--address",
-            address,
-            "--storage",
-            str(tmp_path),
-        ]
-        done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=120)
-    assert done.returncode == 2
-    assert f"Error: --address {address}: what answers there is no server of Ray's client" in " ".join(
-        done.stderr.split()
-    )
+        here = Host("here", "127.0.0.1", [], {})
+        status, printed = outside(here, tmp_path, "--address", address, "--storage", tmp_path)
+    assert status == 2
+    assert f"Error: --address {address}: what answers there is no server of Ray's client" in printed
 
 
 @pytest.mark.parametrize("failures", [2, 3])
