@@ -19,8 +19,8 @@ from tuner.options import flag
 
 NAMES = {"data": ("cifar10", "digits"), "weights": ("imagenet", "none")}
 """Values of options that are no paths."""
-ATTEMPTS, NOT_BEGUN = 3, "Starting Ray client server failed"
-"""How often to connect, where the head says this."""
+ATTEMPTS, NOT_BEGUN = 4, "Initialization failure from server"
+"""How often to connect, where Ray's client says this."""
 FOLDERS = ("data", "weights", "storage", "configs", "feature_store")
 
 
@@ -89,7 +89,8 @@ def connect(address: str) -> None:
     """`ray.init`, again where Ray's server failed to begin one for this client.
 
     It forks while other threads of it use gRPC, of which the child dies now and then (Ray 2.60;
-    https://github.com/ray-project/ray/issues/63202).
+    https://github.com/ray-project/ray/issues/63202). What it then says depends on the moment at which it looks for the
+    child.
     """
     import ray
 
@@ -100,7 +101,7 @@ def connect(address: str) -> None:
         except ConnectionError as error:
             if NOT_BEGUN not in str(error) or attempt == ATTEMPTS:
                 raise
-            print(f"Note: --address {address}: the head began no server for this client; asking again", flush=True)
+            print(f"Note: --address {address}: no server for this client ({_short(error)}); asking again", flush=True)
             ray.shutdown()
 
 
@@ -121,7 +122,9 @@ def _is_absolute(name: str, value: str) -> bool:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """What it says, on one line; of a traceback in it the last."""
+    said = str(error).strip()
+    return said.splitlines()[-1] if "Traceback (most recent call last)" in said else " ".join(said.split())[:300]
 
 
 def _with_port(address: str) -> str:

@@ -35,20 +35,34 @@ def test_what_accepts_a_connection_and_says_nothing_is_told_soon(tmp_path: Path)
     assert f"Error: --address {address}: what answers there is no server of Ray's client" in printed
 
 
-@pytest.mark.parametrize("failures", [2, 3])
-def test_a_server_that_ray_did_not_begin_is_asked_for_again(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+TRACEBACK = """Initialization failure from server:
+Traceback (most recent call last):
+  File "proxier.py", line 765, in Datapath
+    if not self.proxy_manager.start_specific_server(
+"""
+
+
+@pytest.mark.parametrize(
+    "reason", ["RuntimeError: Starting Ray client server failed. See", "psutil.ZombieProcess: PID"]
+)
+@pytest.mark.parametrize("failures", [3, 4])
+def test_a_server_that_ray_did_not_begin_is_asked_for_again(
+    failures: int, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What Ray raises then (2.60) depends on a race that no test can bring about."""
     asked = []
 
     def init(address: str) -> None:
         asked.append(address)
         if len(asked) <= failures:
-            raise ConnectionAbortedError("Initialization failure from server: Starting Ray client server failed.")
+            raise ConnectionAbortedError(TRACEBACK + reason)
 
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(ConnectionError, match="failed") if failures == 3 else nullcontext():
+    with pytest.raises(ConnectionError, match=reason) if failures == 4 else nullcontext():
         connect("ray://head")
-    assert asked == ["ray://head:10001"] * 3
+    assert asked == ["ray://head:10001"] * 4
+    note = f"Note: --address ray://head: no server for this client ({reason}); asking again\n"
+    assert capsys.readouterr().out == note * 3
 
 
 def test_a_search_by_ray_client_runs_on_the_head(tmp_path: Path) -> None:
