@@ -5,19 +5,18 @@ run is kept on a disk, and a `Mirror` sends it after them. So nothing but the dr
 machine, and any other one goes on.
 """
 
-import json
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
+from results.hold import FORGOTTEN, HOLDER, Hold
 from results.paths import BEST, CHECKPOINT, RunPaths
 from results.records import TO_GO_ON, TrialRecord, read
 from results.run_files import PATIENCE, ObjectFiles, StoredFile, is_uri, parent
@@ -36,9 +35,6 @@ REMEDIES = {
     "": "see that it is there, and that you may write there",
 }
 """By what an error says; the last one fits all."""
-HOLDER = "held.json"
-HEARTBEAT, FORGOTTEN = 30.0, 120.0
-"""Seconds: how often whoever works on a run says so, and after how many without that the run is free."""
 
 
 def existing_run(run: str | os.PathLike[str]) -> RunPaths:
@@ -133,14 +129,16 @@ def _forget_models(folder: Path, root: Path, stored: list[StoredFile]) -> None:
 class Mirror(threading.Thread):
     """Sends what changes in a run's copy to its store while the block lasts: records at once, the rest at its end.
 
-    While the store is out of reach it waits, and says so once. Whoever holds the run says so there.
+    While the store is out of reach it waits, and says so once. The run is held meanwhile, and if another machine takes
+    it over, nothing more is sent.
 
     Args:
         paths: of a run with a `remote`.
         say: told in words what goes wrong.
 
     Raises:
-        UserError: another machine works on the run, or the store is out of reach or refuses to take a file.
+        UserError: another machine works on the run, or has taken it over; the store is out of reach, or refuses to
+            take a file.
     """
 
     def __init__(self, paths: RunPaths, say: Callable[[str], None]) -> None:
@@ -150,13 +148,13 @@ class Mirror(threading.Thread):
         self._files = ObjectFiles(paths.remote, patience=0)
         self._sent: dict[str, tuple[int, int]] = {}
         self._over = threading.Event()
-        self._held = 0.0
+        self._hold = Hold(self._files)
+        self._until_end = ExitStack()
         self._is_told = self._is_new = False
 
     def __enter__(self) -> "Mirror":
-        with _told(self._files.uri):
-            self._check_free()
-            self._hold()
+        with _told(self._files.uri), ExitStack() as held:
+            held.enter_context(self._hold)
             stored = self._files.all()
             self._is_new = not any(file.name == self._paths.study.name for file in stored)
             if self._is_new:  # the models of a run that the store has lost; of a new one there are none yet
@@ -166,13 +164,19 @@ class Mirror(threading.Thread):
                 own = self._paths.root / file.name
                 if own.is_file() and not own.stat().st_mtime > file.changed.timestamp():
                     self._sent[file.name] = _state(own)
+            self._until_end = held.pop_all()
         self.start()
         return self
 
     def __exit__(self, kind: object, *error: object) -> None:
         self._over.set()
         self.join()
-        try:
+        with self._until_end:
+            if self._hold.taken_by:
+                raise Unwritable(
+                    f"--storage {self._files.uri}: {self._hold.taken_by} works on this run now, since this machine had "
+                    f"not reached the store for {FORGOTTEN:.0f} s. What it found is in {self._paths.root}"
+                )
             if not self._is_new or any(self._paths.trials.glob("*/trial.json")):
                 is_hurried = isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
                 self._finish(HURRY if is_hurried else PATIENCE)
@@ -180,17 +184,12 @@ class Mirror(threading.Thread):
                 with suppress(OSError):
                     for name in self._sent:
                         self._files.remove(name)
-        finally:
-            with suppress(OSError):
-                self._files.remove(HOLDER)
 
     def run(self) -> None:
         """Until the block ends."""
-        while not self._over.is_set():
+        while not self._over.is_set() and not self._hold.taken_by:
             began = time.monotonic()
             try:
-                if time.monotonic() > self._held + HEARTBEAT:
-                    self._hold()
                 self._send_changed(is_last=False)
                 self._is_told = False
             except OSError as error:
@@ -241,27 +240,6 @@ class Mirror(threading.Thread):
                 is_own = name not in (CHECKPOINT, self._paths.lock.name) and not name.startswith(UNFINISHED)
                 if is_own and (is_last or name.endswith(".json") or file == self._paths.images):
                     yield str(file.relative_to(self._paths.root)), file
-
-    def _check_free(self) -> None:
-        with self._files.reading(HOLDER) as file:
-            if file is None:
-                return
-            try:
-                held = dict(json.loads(file.read_text()))
-                age = time.time() - float(held["at"])
-            except (ValueError, KeyError, TypeError):  # nobody of ours wrote that
-                return
-        is_ours = held.get("host") == socket.gethostname() and not Path(f"/proc/{held.get('process')}").exists()
-        if not is_ours and age < FORGOTTEN:
-            raise UserError(
-                f"{self._files.uri}: process {held.get('process')} on {held.get('host')} works on this run; wait for "
-                f"its end, or, if it has died, for {FORGOTTEN - age:.0f} s"
-            )
-
-    def _hold(self) -> None:
-        with self._files.writing(HOLDER) as file:
-            file.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid(), "at": time.time()}))
-        self._held = time.monotonic()
 
 
 def _is_over(record: Path) -> bool:

@@ -24,6 +24,11 @@ def has_token() -> bool:
     return is_given or (Path.home() / ".ray" / "auth_token").is_file()
 
 
+def no_address(address: str) -> UserError:
+    """That it is none."""
+    return UserError(f"--address {address or '(empty)'}: must be auto, HOST:PORT or ray://HOST")
+
+
 def check_address(address: str) -> None:
     """See that a cluster of the same Ray and Python answers there, and accepts this user.
 
@@ -32,11 +37,11 @@ def check_address(address: str) -> None:
     """
     if address.startswith(SCHEME):
         raise UserError(
-            f"--address {address}: only scripts/search.py sends a search to a cluster's head; on a machine of it this "
-            "works with --address auto"
+            f"--address {address}: only scripts/search.py sends a search to a cluster's head, or its --resume; on a "
+            "machine of the cluster this works with --address auto"
         )
     if not FORM.fullmatch(address):
-        raise UserError(f"--address {address or '(empty)'}: must be auto, HOST:PORT or ray://HOST")
+        raise no_address(address)
     asked = _asked(address)
     if asked.returncode and _is_about_token(asked.stderr) and has_token() and "RAY_AUTH_MODE" not in os.environ:
         # `ray start` asks for a token where it finds one, and who connects shows it only if told to. Not to any

@@ -81,6 +81,8 @@ class StudyMetrics:
         self._gauges = _Gauges()
         self._seen: dict[int, _Seen] = {}
         self._states: Counter[TrialState] = Counter()
+        self._training: set[int] = set()
+        """Trials of this driver that run."""
         self._stored: Counter[bool | None] = Counter()
         self._highest = 0.0
         self._gauges.set(self._gpus, gpus, self._tag)
@@ -93,6 +95,7 @@ class StudyMetrics:
         seen, now = self._seen.get(record.trial), _Seen.of(record)
         self._seen[record.trial] = now
         self._count_state(seen, now)
+        self._count_gpus(record)
         self._count_features(seen, now)
         if (further := now.epochs - (seen.epochs if seen else 0)) > 0:
             self._epochs.inc(further, self._tag)
@@ -112,8 +115,13 @@ class StudyMetrics:
             self._states[seen.state] -= 1
         for state in (now.state, seen.state if seen else now.state):
             self._gauges.set(self._trials, self._states[state], self._tag | {STATE: state.lower()})
-        in_use = self._states[TrialState.RUNNING] * self._gpus_per_trial
-        self._gauges.set(self._gpus_in_use, in_use, self._tag)
+
+    def _count_gpus(self, record: TrialRecord) -> None:
+        if record.state is TrialState.RUNNING and not record.driver:
+            self._training.add(record.trial)
+        else:
+            self._training.discard(record.trial)
+        self._gauges.set(self._gpus_in_use, len(self._training) * self._gpus_per_trial, self._tag)
 
     def _count_features(self, seen: _Seen | None, now: _Seen) -> None:
         if (further := now.seconds - (seen.seconds if seen else 0.0)) > 0:

@@ -73,7 +73,9 @@ class MlflowRuns:
         self._thread.start()
 
     def changed(self, record: TrialRecord) -> None:
-        """To be sent soon; of several changes of a trial the last one tells all."""
+        """To be sent soon; of several changes of a trial the last one tells all. Other drivers send theirs."""
+        if record.driver:
+            return
         with self._lock:
             self._pending[record.trial] = record
         self._news.set()

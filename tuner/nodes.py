@@ -153,7 +153,9 @@ def _code(question: Question) -> str:
     if question.module is None:
         return ""
     sys.path.append(question.folder)
-    found = importlib.util.find_spec(question.module)
+    found = None
+    with suppress(ModuleNotFoundError):  # of a package around it
+        found = importlib.util.find_spec(question.module)
     if found is None or found.origin is None:
         return ""
     return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()

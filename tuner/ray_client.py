@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from results.run_files import is_uri
 from search_spaces.errors import UserError
-from tuner.address import CLIENT_PORT, PATIENCE, has_token
+from tuner.address import CLIENT_PORT, PATIENCE, has_token, no_address
 from tuner.config import StudyConfig
 from tuner.options import flag
 
@@ -42,9 +42,9 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
                 "an absolute path there" + (", or s3://BUCKET/RUNS" if name == "storage" else "")
             )
     _check(address)
+    import grpc
     import ray
     from ray.exceptions import RayError, RayTaskError, TaskCancelledError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     try:
         connect(address)
@@ -53,17 +53,8 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
             f"--address {address}: {_short(error)}; see that it is a Ray cluster's head, and that RAY_AUTH_TOKEN is "
             "what `ray get-auth-token` prints there"
         ) from error
-    head = next(node["NodeID"] for node in ray.nodes() if "node:__internal_head__" in node["Resources"])
-    there = ray.remote(num_cpus=0, max_retries=0)(_search).options(
-        scheduling_strategy=NodeAffinitySchedulingStrategy(head, soft=False)
-    )
-    running = there.remote(options, is_resumed)
     try:
-        return int(ray.get(running))
-    except KeyboardInterrupt:
-        ray.cancel(running)
-        ray.wait([running], timeout=60)
-        raise
+        return _result(_begun(options, is_resumed), address)
     except TaskCancelledError as error:
         raise KeyboardInterrupt from error
     except RayTaskError as error:
@@ -71,7 +62,7 @@ def search_there(given: Mapping[str, Any], is_resumed: bool) -> int:
         if isinstance(cause, UserError):
             raise UserError(str(cause)) from error
         raise
-    except ConnectionError as error:
+    except (ConnectionError, grpc.RpcError) as error:
         raise UserError(
             f"--address {address}: the connection to the cluster's head was lost ({_short(error)}); if the search "
             "ended with it, --resume goes on"
@@ -105,6 +96,31 @@ def connect(address: str) -> None:
             ray.shutdown()
 
 
+def _begun(given: dict[str, Any], is_resumed: bool) -> Any:
+    """The search, as a task on the cluster's head."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    head = next(node["NodeID"] for node in ray.nodes() if "node:__internal_head__" in node["Resources"])
+    there = ray.remote(num_cpus=0, max_retries=0)(_search).options(
+        scheduling_strategy=NodeAffinitySchedulingStrategy(head, soft=False)
+    )
+    return there.remote(given, is_resumed)
+
+
+def _result(running: Any, address: str) -> int:
+    """What it ends with; Ctrl+C ends it there."""
+    import ray
+
+    try:
+        return int(ray.get(running))
+    except KeyboardInterrupt:
+        ray.cancel(running)
+        ray.wait([running], timeout=60)
+        print(f"From this machine give --address {address} there instead", flush=True)
+        raise
+
+
 def _search(given: dict[str, Any], is_resumed: bool) -> int:
     """On the head, for the cluster that this is part of."""
     import ray
@@ -133,9 +149,13 @@ def _with_port(address: str) -> str:
 
 def _check(address: str) -> None:
     """See that a server answers; from then on a token is shown, if there is one. Ray itself asks for half a minute."""
-    parts = urlsplit(_with_port(address))
     try:
-        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE).close()
+        parts = urlsplit(_with_port(address))
+        host, port = parts.hostname or "", parts.port or 0
+    except ValueError as error:
+        raise no_address(address) from error
+    try:
+        socket.create_connection((host, port), timeout=PATIENCE).close()
     except OSError as error:
         raise UserError(
             f"--address {address}: nothing answers there ({error.strerror or error}); `ray start --head` opens port "
@@ -145,8 +165,9 @@ def _check(address: str) -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     import grpc
     from ray._private.grpc_utils import init_grpc_channel
+    from ray.util.client.common import GRPC_OPTIONS
 
-    channel = init_grpc_channel(parts.netloc)
+    channel = init_grpc_channel(parts.netloc, options=GRPC_OPTIONS)  # Ray's: by no proxy
     try:
         grpc.channel_ready_future(channel).result(timeout=PATIENCE)
     except grpc.FutureTimeoutError:

@@ -169,7 +169,8 @@ def _run(
         try:
             run_trials(paths, searcher, scheduler, recorder, settings, data, ending, others)
             for one in others:
-                one.wait()
+                with ending.guarded():
+                    one.wait()
         finally:
             try:
                 recorder.flush()

@@ -17,8 +17,8 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -69,7 +69,7 @@ class SharedStudy:
     """
 
     def __init__(self, url: str, name: str, driver: str = "") -> None:
-        self.name, self.driver = name, driver or uuid.uuid4().hex[:12]
+        self.name, self.driver, self._url = name, driver or uuid.uuid4().hex[:12], url
         self.is_founder, self._is_founded = not driver, False
         try:
             storage = _storage(url)
@@ -99,18 +99,23 @@ class SharedStudy:
                 optuna.delete_study(study_name=self.name, storage=self.study._storage)
 
     def found(self, terms: Mapping[str, Any]) -> None:
-        """Say what it is about, as its first driver."""
-        self.study.set_user_attr("terms", dict(terms))
+        """Say what it is about, as its first driver.
+
+        Raises:
+            UserError: the database is out of reach.
+        """
+        with self.reached():
+            self.study.set_user_attr("terms", dict(terms))
         self._is_founded = True
 
     def join(self, terms: Mapping[str, Any]) -> dict[str, Any]:
         """What its first driver said that it is about; in `terms` is what has to be the same.
 
         Raises:
-            UserError: it is about something else, or nobody has said.
+            UserError: it is about something else, or nobody has said; or the database is out of reach.
         """
         until = time.monotonic() + BEGINNING
-        while (theirs := self.study.user_attrs.get("terms")) is None:
+        while (theirs := self._terms()) is None:
             if time.monotonic() > until:
                 raise UserError(f"--study-storage: the study {self.name} was never begun by who made it; take a --name")
             time.sleep(PERIOD)
@@ -122,18 +127,53 @@ class SharedStudy:
                 )
         return dict(theirs)
 
-    def claim_finalists(self, driver: str) -> bool:
-        """Whether this driver is the one that trains the finalists; only one is, also when it does so once more."""
-        name, storage = f"{self.name}: finalists", self.study._storage
+    def _terms(self) -> dict[str, Any] | None:
         try:
-            optuna.create_study(storage=storage, study_name=name).set_user_attr("driver", driver)
-        except DuplicatedStudyError:
-            return optuna.load_study(storage=storage, study_name=name).user_attrs.get("driver") == driver
-        return True
+            with self.reached():
+                terms: dict[str, Any] | None = self.study.user_attrs.get("terms")
+                return terms
+        except KeyError as error:
+            raise UserError(
+                f"--study-storage: the driver that made the study {self.name} has ended before it began; start this "
+                "one again"
+            ) from error
+
+    def claim_finalists(self, driver: str) -> bool:
+        """Whether this driver is the one that trains the finalists; only one is, also when it does so once more.
+
+        The first claim counts, and a claim is made in one step: as a trial of a study of its own.
+
+        Raises:
+            UserError: the database is out of reach.
+        """
+        with self.reached():
+            claims = optuna.create_study(
+                storage=self.study._storage, study_name=f"{self.name}: finalists", load_if_exists=True
+            )
+            if not claims.trials:
+                claims.add_trial(optuna.trial.create_trial(state=TrialState.FAIL, user_attrs={"driver": driver}))
+            return bool(claims.trials[0].user_attrs["driver"] == driver)
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """For a block that asks the database, once.
+
+        Raises:
+            UserError: it is out of reach.
+        """
+        try:
+            yield
+        except StorageInternalError as error:
+            raise _unusable(self._url, error) from error
+
+
+def _said(error: Exception) -> str:
+    """What the database's own error says: Optuna's, around it, guesses."""
+    return " ".join(str(error.__cause__ or error).split())[:300]
 
 
 def _unusable(url: str, error: Exception) -> UserError:
-    said = " ".join(str(error.__cause__ or error).split())[:300]
+    said = _said(error)
     if isinstance(error.__cause__ or error, ImportError):
         remedy = "what talks to PostgreSQL comes with pip install 'thaw-tuner[postgresql]'"
     else:
@@ -180,12 +220,16 @@ class SharedLedger(Ledger):
         ending: told when something cannot be written.
         trials: how many there are to be, of all drivers.
         own: records of this driver's trials, from earlier sessions.
+
+    Raises:
+        UserError: the database is out of reach.
     """
 
     def __init__(
         self, shared: SharedStudy, suggestions: Suggestions, ending: Ending, trials: int, own: Sequence[TrialRecord]
     ) -> None:
-        super().__init__(shared.study, suggestions, ending)
+        with shared.reached():
+            super().__init__(shared.study, suggestions, ending)
         self._shared, self._trials = shared, trials
         self._seen: dict[int, str] = {}
         self._tried: dict[int, str] = {}
@@ -200,19 +244,29 @@ class SharedLedger(Ledger):
         """Claimed, and not begun yet."""
         self._looking = threading.Lock()
         self._deadline = math.inf
-        running = {one.number for one in shared.study.get_trials(deepcopy=False) if one.state is TrialState.RUNNING}
+        with shared.reached():
+            self._settle(own)
+            self._look()
+        self._watcher.start()
+
+    def _settle(self, own: Sequence[TrialRecord]) -> None:
+        """What this driver's earlier sessions have left."""
+        running = {
+            one.number for one in self._shared.study.get_trials(deepcopy=False) if one.state is TrialState.RUNNING
+        }
         for trial in own:
             if trial.trial in running:
                 self.record(trial)
         for one in self._orphans({trial.trial for trial in own}):
             self._give_back(one._trial_id)
-        self.look()
-        self._watcher.start()
 
     def begin(self, trial: FrozenTrial) -> int | None:
         """Claim it."""
         trial.set_user_attr("driver", self._shared.driver)
-        return self._patiently(lambda: self._claimed(trial))
+        with self.ending.guarded():
+            return self._patiently(lambda: self._claimed(trial))
+        self.is_full = True  # for this driver: it can claim no more
+        return None
 
     def _claimed(self, trial: FrozenTrial) -> int | None:
         for orphan in self._orphans({*self._identities}):  # the database had it, but its answer was lost
@@ -351,14 +405,15 @@ class SharedLedger(Ledger):
         }
 
     def _patiently(self, act: Callable[[], Result]) -> Result:
-        """Again and again while the database is out of reach."""
-        end = time.monotonic() + PATIENCE
+        """Again and again while the database is out of reach; for less time where the search's is up."""
+        began = time.monotonic()
         while True:
             try:
                 return act()
             except StorageInternalError as error:
-                if time.monotonic() > min(end, self._deadline):
-                    raise OSError(errno.EIO, f"{error}", "--study-storage") from error
+                patience = LAST if self.ending.is_time_up else PATIENCE
+                if time.monotonic() > min(began + patience, self._deadline):
+                    raise OSError(errno.EIO, _said(error), "--study-storage") from error
             time.sleep(PERIOD)
 
 

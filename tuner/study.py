@@ -143,8 +143,6 @@ def _may_decide(config: StudyConfig, terminal: TextIO) -> bool:
     """Whether this driver trains the finalists, if there are several."""
     if config.study_storage is None:
         return True
-    from optuna.exceptions import StorageInternalError
-
     from tuner.shared_study import SharedStudy
 
     driver = read_study(config.paths).driver
@@ -152,7 +150,7 @@ def _may_decide(config: StudyConfig, terminal: TextIO) -> bool:
         if SharedStudy(config.study_storage, config.paths.name, driver).claim_finalists(driver):
             return True
         why = "another driver of the study trains them"
-    except (UserError, StorageInternalError) as error:
+    except UserError as error:
         why = f"the database does not say whether another driver trains them ({error}); scripts/finalists.py does"
     print(f"No finalists here: {why}", file=terminal, flush=True)
     return False
@@ -299,9 +297,11 @@ def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
                 print_summary(paths, terminal)
         storage = paths.storage if paths.remote else str(from_here(paths.root.parent))
         where = "" if storage == StudyConfig.storage else f" --storage {shlex.quote(storage)}"
-        space = "" if config.space in SPACES else f" --space {shlex.quote(config.space)}"
+        again = {"--space": None if config.space in SPACES else config.space, "--address": config.address,
+                 "--study-storage": config.study_storage}  # fmt: skip
+        named = "".join(f" {name} {shlex.quote(value)}" for name, value in again.items() if value is not None)
         print("\nInterrupted; what was found is kept. Go on with: python scripts/search.py --resume --name "
-              f"{paths.name}{where}{space}", file=terminal, flush=True)  # fmt: skip
+              f"{paths.name}{where}{named}", file=terminal, flush=True)  # fmt: skip
         raise
     finally:
         for number, handler in before.items() if is_main else ():

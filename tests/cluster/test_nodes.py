@@ -151,6 +151,20 @@ def test_a_machine_without_the_weights(pair: tuple[list[Host], Path, str]) -> No
     assert f"has no {folder / 'mine' / 'own.npz'}; copy it to the same path there" in error
 
 
+@pytest.mark.skipif(not IS_SEPARATE, reason="network namespaces are refused here, and with them disks of one's own")
+@pytest.mark.parametrize("module", ["own", "package.own"])
+def test_a_machine_without_a_space_of_ones_own(pair: tuple[list[Host], Path, str], module: str) -> None:
+    machines, folder, address = pair
+    file = (folder / "mine" / module.replace(".", "/")).with_suffix(".py")
+    file.parent.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "tests" / "faults" / "counted.py", file)
+    (folder / "mine" / "__pycache__").mkdir(exist_ok=True)
+    error, _ = refused(machines[0], folder / "mine", "--space", f"{module}:Counted", "--address", address,
+                       "--storage", folder / "theirs")  # fmt: skip
+    assert f"--space {module}:Counted: machine " in error
+    assert "has no such module, or another one; install it there" in error
+
+
 def test_no_gpu_on_any_machine(pair: tuple[list[Host], Path, str]) -> None:
     machines, folder, address = pair
     error, _ = refused(machines[0], folder, "--space", "custom_cnn", "--address", address, "--gpus-per-trial", 1)
@@ -191,9 +205,12 @@ def test_a_token_in_the_home_folder_is_enough(pair: tuple[list[Host], Path, str]
     assert "--gpus-per-trial 1: no machine has a GPU that Ray sees" in error
 
 
-@pytest.mark.parametrize("address", ["", "localhost", "http://localhost:6379", "localhost:abc"])
+@pytest.mark.parametrize(
+    "address", ["", "localhost", "http://localhost:6379", "localhost:abc", "ray://localhost:abc", "ray://[::1"]
+)
 def test_what_is_no_address(address: str, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "scripts" / "search.py"), "--data", "digits", "--address", address]
+    command += ["--storage", str(tmp_path / "runs")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert f"Error: --address {address or '(empty)'}: must be auto, HOST:PORT or ray://HOST" in " ".join(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from results.paths import RunPaths
 from results.records import TO_GO_ON, TrialRecord, TrialState, read_trials, write
 from results.remote import Mirror, existing_run
 from results.run_files import ObjectFiles
+from results.whole_file import Unwritable
 from search_spaces.errors import UserError
 from tests.cluster.s3_server import KEYS, Door, s3_server, uri
 from tests.faults.broken_search import OVER, ROOT, BrokenSearch, kill
@@ -187,3 +189,45 @@ def test_a_run_is_held_by_one_machine_at_a_time(door: Door, tmp_path: Path) -> N
         with nullcontext() if is_free else pytest.raises(UserError, match="process 7 on far-away works on this run"):
             Mirror(paths, print).__enter__().__exit__(None)
     assert ObjectFiles(uri(door, "/held/one")).names() == []
+
+
+def test_a_run_is_held_while_something_large_is_sent(
+    door: Door, monkeypatch: pytest.MonkeyPatch, go_elsewhere: Callable[[], Path]
+) -> None:
+    go_elsewhere()
+    monkeypatch.setattr("results.hold.HEARTBEAT", 0.2)
+    paths, files = RunPaths.of(uri(door, "/large"), "one"), ObjectFiles(uri(door, "/large/one"))
+    is_sending, is_sent = threading.Event(), threading.Event()
+
+    def send(self: Mirror, is_last: bool) -> None:
+        is_sending.set()
+        is_sent.wait(60)
+
+    monkeypatch.setattr(Mirror, "_send_changed", send)
+    with Mirror(paths, print):
+        assert is_sending.wait(60)
+        said = set()
+        while len(said) < 3:
+            with files.reading("held.json") as file:
+                assert file is not None
+                said.add(json.loads(file.read_text())["at"])
+        is_sent.set()
+
+
+def test_a_run_that_another_machine_has_taken_over_is_left_to_it(
+    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go_elsewhere: Callable[[], Path]
+) -> None:
+    go_elsewhere()
+    monkeypatch.setattr("results.hold.HEARTBEAT", 1.0)
+    paths, files = RunPaths.of(uri(door, "/taken"), "one"), ObjectFiles(uri(door, "/taken/one"))
+    (tmp_path / "held").write_text(json.dumps({"host": "far-away", "process": 7, "at": time.time()}))
+    with pytest.raises(Unwritable, match="process 7 on far-away works on this run now"), Mirror(paths, print):
+        files.put(tmp_path / "held", "held.json")
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(60)
+        paths.trial(0).mkdir(parents=True)
+        write(paths.trial_record(0), TrialRecord(0, TrialState.DONE, {}, started=0.0))
+    assert files.names() == ["held.json"]
+    with files.reading("held.json") as file:
+        assert file is not None
+        assert "far-away" in file.read_text()

@@ -1,23 +1,31 @@
 """Several drivers on one study, in a real PostgreSQL."""
 
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
+from ray.tune.search import Searcher
 
 from results.records import TrialRecord
 from results.records import TrialState as RecordState
+from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter, Range
 from tests.cluster.postgres import Postgres, postgres
 from tests.faults.broken_search import OVER, BrokenSearch, kill
 from tuner.clock import StudyClock
 from tuner.ending import Ending
+from tuner.proposal.deadline import Deadline
+from tuner.proposal.proposer import Proposer
 from tuner.proposal.suggestion import Suggestions
+from tuner.retries import Retries
+from tuner.searcher import StudySearcher
 from tuner.shared_study import SharedLedger, SharedStudy
 
 TRIALS = 10
@@ -133,6 +141,82 @@ def test_drivers_that_claim_at_the_same_moment_get_different_trials_and_all_ther
     assert sorted(x for _, x in claimed) == list(range(TRIALS))
     study = optuna.load_study(study_name="one", storage=url)
     assert not [trial for trial in study.trials if trial.state is TrialState.RUNNING]
+
+
+def test_a_space_that_others_are_about_to_exhaust_ends_a_search(server: Postgres) -> None:
+    url = server.url_of(a_database(server, "small"))
+    space = [Hyperparameter("x", Range(0, 5, whole=True), 0)]
+    suggestions = Suggestions(space)
+    one, other = (SharedLedger(SharedStudy(url, "one"), suggestions, Ending(StudyClock()), 20, []) for _ in range(2))
+    for x in range(6):
+        assert other.begin(suggestions.trial({"x": x})) == x
+    proposer, deadline = Proposer(space, (1, 3), seed=0), Deadline(space, 1, None, 2, time.monotonic)
+    searcher = StudySearcher(one, suggestions, proposer, deadline, [], 3, lambda: 2, 20, Retries(0))
+    assert searcher.suggest("a") == Searcher.FINISHED
+    assert "no configuration was found that has not been tried" in str(searcher.ended_early)
+    one.close()
+    other.close()
+    study = optuna.load_study(study_name="one", storage=url)
+    assert len(study.trials) <= 12, "each configuration is claimed by the second one once at most"
+
+
+def test_whoever_waits_for_a_driver_that_gives_up_is_told(server: Postgres) -> None:
+    url = server.url_of(a_database(server, "waiting"))
+    first, second = SharedStudy(url, "one"), SharedStudy(url, "one")
+    threading.Timer(1, first.abandon).start()
+    with pytest.raises(UserError, match="has ended before it began; start this one again"):
+        second.join({})
+    third = SharedStudy(url, "one")
+    assert third.is_founder
+
+
+def test_of_drivers_that_claim_the_finalists_at_the_same_moment_one_trains_them(server: Postgres) -> None:
+    url, names = server.url_of(a_database(server, "finalists")), ("a", "b", "c")
+    SharedStudy(url, "one")
+    studies = {name: SharedStudy(url, "one", name) for name in names}
+    began = threading.Barrier(len(names))
+
+    def claim(name: str) -> bool:
+        began.wait(60)
+        return studies[name].claim_finalists(name)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        claimed = dict(zip(names, pool.map(claim, names), strict=True))
+    assert sum(claimed.values()) == 1
+    assert {name: studies[name].claim_finalists(name) for name in names} == claimed
+
+
+def test_a_database_that_stays_away_is_told_in_its_own_words(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.shared_study.PATIENCE", 1.0)
+    monkeypatch.setattr("tuner.shared_study.LAST", 1.0)
+    url = server.url_of(a_database(server, "away"))
+    suggestions, ending = Suggestions([Hyperparameter("x", Range(0, 5, whole=True), 0)]), Ending(StudyClock())
+    first, second = SharedStudy(url, "one"), SharedStudy(url, "one")
+    ledger = SharedLedger(first, suggestions, ending, TRIALS, [])
+    server.stop()
+    try:
+        assert ledger.begin(suggestions.trial({"x": 1})) is None
+        assert ledger.is_full, "it is not asked for another one"
+        assert ending.stop_all()
+        assert str(ending.unwritable).startswith("--study-storage: ")
+        assert "onnection" in str(ending.unwritable)
+        assert "invalid data" not in str(ending.unwritable)
+        with pytest.raises(UserError, match=f"--study-storage {url}: .*onnection"):
+            second.join({})
+        with pytest.raises(UserError, match=f"--study-storage {url}: .*onnection"):
+            SharedLedger(second, suggestions, ending, TRIALS, [])
+    finally:
+        server.start()
+    ledger.close()
+
+
+def test_an_interrupted_driver_says_how_to_go_on(server: Postgres, tmp_path: Path) -> None:
+    one = driver(tmp_path / "a", server, a_database(server, "interrupted"))
+    running = one.start()
+    one.wait_for_epochs(running, 1)
+    running.send_signal(signal.SIGINT)
+    printed = " ".join(finished(running, status=130).split())
+    assert f"--resume --name one --space counted:Counted --study-storage {server.url_of('interrupted')}" in printed
 
 
 def test_a_study_about_something_else_is_refused(server: Postgres, tmp_path: Path) -> None:

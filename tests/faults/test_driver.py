@@ -19,7 +19,8 @@ from tests.faults.broken_search import workers as training
 KILLS, TRIALS = (20, 40) if IS_LONG else (2, 8)
 EPOCH_SECONDS, LATEST = 2.0, 15.0
 """However fast the machine, no search is over before its last kill: each trial trains for two epochs at least."""
-SPACE = ("--space", "counted:Counted", "--scheduler", "asha", "--grace-epochs", 2, "--max-epochs", 6)
+SPACE = ("--space", "counted:Counted", "--scheduler", "asha", "--grace-epochs", 2, "--max-epochs", 6,
+         "--concurrency", 2)  # fmt: skip
 
 
 def test_kill_9_of_the_driver_loses_nothing(tmp_path: Path) -> None:

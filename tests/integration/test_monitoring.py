@@ -36,8 +36,9 @@ class Watched:
         self.titles: set[str] = set()
         self.actors = ""
         with (folder / "printed.txt").open("w") as file:
-            # Metrics are sent each second, not every ten: a finalist may be done within ten.
-            often = os.environ | {"RAY_metrics_report_interval_ms": "1000"}
+            # Metrics are sent every three seconds, not ten: a finalist may be done within ten. (Ray forgets a gauge
+            # that was not set anew in twice that time, which is to be more than ours take: tuner/metrics.py.)
+            often = os.environ | {"RAY_metrics_report_interval_ms": "3000"}
             self._search = subprocess.Popen(command, cwd=folder, env=often, stdout=file, stderr=subprocess.STDOUT)
         until = time.monotonic() + 400
         try:

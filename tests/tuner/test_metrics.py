@@ -56,6 +56,13 @@ def test_they_follow_the_trials(study: StudyMetrics, values: dict[tuple[str, ...
     assert values["thaw_best_val_accuracy", "pets"] == pytest.approx(1 / 2)
 
 
+def test_trials_of_other_drivers_hold_no_gpu_here(study: StudyMetrics, values: dict[tuple[str, ...], float]) -> None:
+    study.changed(trial(0, 1))
+    study.changed(dataclasses.replace(trial(1, 1), driver="other"))
+    assert values["thaw_trials", "pets", "running"] == 2
+    assert values["thaw_gpus_in_use", "pets"] == 0.5
+
+
 def test_they_tell_who_trained_on_stored_features(study: StudyMetrics, values: dict[tuple[str, ...], float]) -> None:
     for seconds in (4.0, 5.5):
         study.changed(dataclasses.replace(trial(0, int(seconds) - 3), features=seconds))

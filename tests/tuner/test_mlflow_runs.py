@@ -53,6 +53,11 @@ def test_a_trial_is_a_run_and_its_configuration_lies_flat(uri: str) -> None:
     assert first.info.end_time == int((BEGAN.timestamp() + 14) * 1000)
 
 
+def test_trials_of_another_driver_are_for_that_one_to_send(uri: str) -> None:
+    send(uri, trial(0, 1), dataclasses.replace(trial(1, 1), driver="other"))
+    assert [run.info.run_name for run in found(uri)] == ["trial-0000"]
+
+
 def test_a_search_that_goes_on_goes_on_with_its_runs(uri: str) -> None:
     send(uri, trial(0, 2, TrialState.INTERRUPTED))
     assert found(uri)[0].info.status == "KILLED"

@@ -72,6 +72,10 @@ class Proposer:
         """Whether it is or was tried."""
         return _key(configuration) in self._known
 
+    def leave_out(self, configuration: Configuration) -> None:
+        """Propose it never: somebody else tries it."""
+        self._known.add(_key(configuration))
+
     def begin(self, trial: int, configuration: Configuration) -> None:
         """A trial runs; what is proposed from now on is different."""
         self._known.add(_key(configuration))
