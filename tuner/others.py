@@ -16,7 +16,8 @@ from search_spaces.hyperparameter import Hyperparameter
 from tuner.proposal.proposer import Proposer
 from tuner.recorder import Recorder
 from tuner.replay import begin, end, report
-from tuner.shared_study import PERIOD, SharedLedger
+from tuner.shared_ledger import SharedLedger
+from tuner.shared_study import PERIOD
 
 
 class Others(tune.Callback):

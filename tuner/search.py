@@ -44,7 +44,8 @@ from tuner.retries import Retries
 from tuner.scheduler import create_scheduler, rungs
 from tuner.searcher import StudySearcher
 from tuner.settings import trial_settings
-from tuner.shared_study import SharedLedger, SharedStudy
+from tuner.shared_ledger import SharedLedger
+from tuner.shared_study import SharedStudy
 from tuner.study_page import study_page
 from tuner.study_record import machine, study_record, terms
 from tuner.trainable import TrialSettings

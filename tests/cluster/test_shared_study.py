@@ -26,7 +26,8 @@ from tuner.proposal.proposer import Proposer
 from tuner.proposal.suggestion import Suggestions
 from tuner.retries import Retries
 from tuner.searcher import StudySearcher
-from tuner.shared_study import SharedLedger, SharedStudy
+from tuner.shared_ledger import SharedLedger
+from tuner.shared_study import SharedStudy
 
 TRIALS = 10
 
@@ -187,8 +188,8 @@ def test_of_drivers_that_claim_the_finalists_at_the_same_moment_one_trains_them(
 
 
 def test_a_database_that_stays_away_is_told_in_its_own_words(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuner.shared_study.PATIENCE", 1.0)
-    monkeypatch.setattr("tuner.shared_study.LAST", 1.0)
+    monkeypatch.setattr("tuner.shared_ledger.PATIENCE", 1.0)
+    monkeypatch.setattr("tuner.shared_ledger.LAST", 1.0)
     url = server.url_of(a_database(server, "away"))
     suggestions, ending = Suggestions([Hyperparameter("x", Range(0, 5, whole=True), 0)]), Ending(StudyClock())
     first, second = SharedStudy(url, "one"), SharedStudy(url, "one")
