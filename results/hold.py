@@ -1,11 +1,11 @@
 """Which machine works on a run that is kept in an object store: one at a time."""
 
-import _thread
 import json
 import os
 import socket
 import threading
 import time
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +19,14 @@ HEARTBEAT, FORGOTTEN = 30.0, 120.0
 
 
 class _Holder(NamedTuple):
-    """Who says so there, and when that was (seconds since 1970)."""
+    """Who says so there."""
 
     host: str
     process: int
     at: float
+    """When that was: seconds since 1970."""
+    token: str
+    """Of no other; hosts change their names, and containers share them."""
 
     @property
     def is_gone(self) -> bool:
@@ -38,8 +41,7 @@ class _Holder(NamedTuple):
 class Hold(threading.Thread):
     """Says in the run's store that this process works on it, while the block lasts.
 
-    It does so in a thread of its own, since what a run has to send may take minutes. Where another machine has taken
-    the run over, because this one was cut off for too long, this process is interrupted, as by Ctrl+C.
+    It does so in a thread of its own, since what a run has to send may take minutes.
 
     Args:
         files: of the run.
@@ -52,7 +54,9 @@ class Hold(threading.Thread):
     def __init__(self, files: ObjectFiles) -> None:
         super().__init__(daemon=True)
         self._files = files
-        self._over = threading.Event()
+        self._over, self._lock = threading.Event(), threading.Lock()
+        self._token = uuid.uuid4().hex
+        self._said = 0.0
         self.taken_by: str | None = None
         """Who has taken the run over."""
 
@@ -69,24 +73,36 @@ class Hold(threading.Thread):
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self.join()
-        if self.taken_by is None:
-            with suppress(OSError):
+        with suppress(OSError):
+            if (holder := self._holder()) is not None and holder.token == self._token:
                 self._files.remove(HOLDER)
 
     def run(self) -> None:
         """Until the block ends."""
         while not self._over.wait(HEARTBEAT):
             with suppress(OSError):  # out of reach: who sends there tells of it
+                self.confirm()
+
+    def confirm(self) -> bool:
+        """Whether the run is still this process's: nobody has taken it over while it was cut off; asked when it is due.
+
+        Raises:
+            OSError: the store is out of reach.
+        """
+        with self._lock:
+            if self.taken_by is None and time.monotonic() - self._said >= HEARTBEAT:
                 holder = self._holder()
-                if holder is not None and (holder.host, holder.process) != (socket.gethostname(), os.getpid()):
+                if holder is None or holder.token == self._token:
+                    self._say()
+                else:
                     self.taken_by = str(holder)
-                    _thread.interrupt_main()
-                    return
-                self._say()
+            return self.taken_by is None
 
     def _say(self) -> None:
         with self._files.writing(HOLDER) as file:
-            file.write_text(json.dumps(_Holder(socket.gethostname(), os.getpid(), time.time())._asdict()))
+            own = _Holder(socket.gethostname(), os.getpid(), time.time(), self._token)
+            file.write_text(json.dumps(own._asdict()))
+        self._said = time.monotonic()
 
     def _holder(self) -> _Holder | None:
         with self._files.reading(HOLDER) as file:
@@ -94,6 +110,6 @@ class Hold(threading.Thread):
                 return None
             try:
                 said = json.loads(file.read_text())
-                return _Holder(str(said["host"]), int(said["process"]), float(said["at"]))
+                return _Holder(str(said["host"]), int(said["process"]), float(said["at"]), str(said["token"]))
             except (ValueError, KeyError, TypeError):  # nobody of ours wrote that
                 return None

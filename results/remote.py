@@ -6,6 +6,7 @@ machine, and any other one goes on.
 """
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from results.hold import FORGOTTEN, HOLDER, Hold
+from results.hold import HOLDER, Hold
 from results.paths import BEST, CHECKPOINT, RunPaths
 from results.records import TO_GO_ON, TrialRecord, read
 from results.run_files import PATIENCE, ObjectFiles, StoredFile, is_uri, parent
@@ -129,8 +130,9 @@ def _forget_models(folder: Path, root: Path, stored: list[StoredFile]) -> None:
 class Mirror(threading.Thread):
     """Sends what changes in a run's copy to its store while the block lasts: records at once, the rest at its end.
 
-    While the store is out of reach it waits, and says so once. The run is held meanwhile, and if another machine takes
-    it over, nothing more is sent.
+    While the store is out of reach it waits, and says so once. The run is held meanwhile. Where another machine has
+    taken it over, because this one was cut off for too long, nothing more is sent, and the main thread is interrupted,
+    as by Ctrl+C.
 
     Args:
         paths: of a run with a `remote`.
@@ -169,27 +171,25 @@ class Mirror(threading.Thread):
         return self
 
     def __exit__(self, kind: object, *error: object) -> None:
-        self._over.set()
-        self.join()
         with self._until_end:
-            if self._hold.taken_by:
-                raise Unwritable(
-                    f"--storage {self._files.uri}: {self._hold.taken_by} works on this run now, since this machine had "
-                    f"not reached the store for {FORGOTTEN:.0f} s. What it found is in {self._paths.root}"
-                )
+            self._over.set()
+            self.join()
             if not self._is_new or any(self._paths.trials.glob("*/trial.json")):
                 is_hurried = isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
                 self._finish(HURRY if is_hurried else PATIENCE)
             else:  # no trial has begun: nothing is left behind
                 with suppress(OSError):
-                    for name in self._sent:
+                    for name in self._sent if self._hold.confirm() else ():
                         self._files.remove(name)
 
     def run(self) -> None:
         """Until the block ends."""
-        while not self._over.is_set() and not self._hold.taken_by:
+        while not self._over.is_set():
             began = time.monotonic()
             try:
+                if not self._hold.confirm():
+                    self._interrupt()
+                    return
                 self._send_changed(is_last=False)
                 self._is_told = False
             except OSError as error:
@@ -198,11 +198,20 @@ class Mirror(threading.Thread):
                     self._say(f"Note: --storage is out of reach; the search goes on and sends again: {_short(error)}")
             self._over.wait(min(max(PERIOD, (time.monotonic() - began) / SHARE), LONGEST))
 
+    def _interrupt(self) -> None:
+        main = threading.main_thread().ident
+        if main is not None and not self._over.is_set():
+            signal.pthread_kill(main, signal.SIGINT)  # unlike _thread.interrupt_main, this wakes who waits
+
     def _finish(self, patience: float) -> None:
         """All that is left; the store may be out of reach for so many seconds."""
         end = time.monotonic() + patience
         while True:
             try:
+                if not self._hold.confirm():
+                    raise Unwritable(
+                        f"--storage {self._files.uri}: {self._hold.taken_by} works on this run now; this one has ended"
+                    )
                 self._send_changed(is_last=True)
                 return
             except OSError as error:

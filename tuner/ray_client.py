@@ -117,7 +117,7 @@ def _result(running: Any, address: str) -> int:
     except KeyboardInterrupt:
         ray.cancel(running)
         ray.wait([running], timeout=60)
-        print(f"From this machine give --address {address} there instead", flush=True)
+        print(f"From this machine it goes on by --resume with --address {address}", flush=True)
         raise
 
 

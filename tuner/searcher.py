@@ -82,7 +82,8 @@ class StudySearcher(AttemptSearcher):
                 self._to_suggest -= 1
                 self._proposer.begin(number, configuration)
                 return Attempt(number, configuration)
-            self._proposer.leave_out(configuration)
+            if not self._ledger.is_full:
+                self._proposer.leave_out(configuration)
         return None
 
     def _next(self, number: int) -> Configuration | None:

@@ -182,7 +182,7 @@ def test_the_best_models_are_the_same_as_on_a_disk(door: Door, tmp_path: Path) -
 
 def test_a_run_is_held_by_one_machine_at_a_time(door: Door, tmp_path: Path) -> None:
     paths = RunPaths.of(uri(door, "/held"), "one")
-    holder = {"host": "far-away", "process": 7}
+    holder = {"host": "far-away", "process": 7, "token": "theirs"}
     for age, is_free in ((10, False), (200, True)):
         (tmp_path / "held").write_text(json.dumps(holder | {"at": time.time() - age}))
         ObjectFiles(uri(door, "/held/one")).put(tmp_path / "held", "held.json")
@@ -214,20 +214,26 @@ def test_a_run_is_held_while_something_large_is_sent(
         is_sent.set()
 
 
+@pytest.mark.parametrize("when", ["while it runs", "as it ends"])
 def test_a_run_that_another_machine_has_taken_over_is_left_to_it(
-    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go_elsewhere: Callable[[], Path]
+    when: str, door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go_elsewhere: Callable[[], Path]
 ) -> None:
     go_elsewhere()
-    monkeypatch.setattr("results.hold.HEARTBEAT", 1.0)
-    paths, files = RunPaths.of(uri(door, "/taken"), "one"), ObjectFiles(uri(door, "/taken/one"))
-    (tmp_path / "held").write_text(json.dumps({"host": "far-away", "process": 7, "at": time.time()}))
+    folder = f"/{when.replace(' ', '-')}"
+    paths, files = RunPaths.of(uri(door, folder), "one"), ObjectFiles(uri(door, f"{folder}/one"))
+    theirs = {"host": "far-away", "process": 7, "at": time.time(), "token": "theirs"}
+    (tmp_path / "held").write_text(json.dumps(theirs))
     with pytest.raises(Unwritable, match="process 7 on far-away works on this run now"), Mirror(paths, print):
         files.put(tmp_path / "held", "held.json")
-        with pytest.raises(KeyboardInterrupt):
-            time.sleep(60)
+        monkeypatch.setattr("results.hold.HEARTBEAT", 0.0)  # it was cut off for so long
+        if when == "while it runs":
+            began = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                time.sleep(100)
+            assert time.monotonic() - began < 60
         paths.trial(0).mkdir(parents=True)
         write(paths.trial_record(0), TrialRecord(0, TrialState.DONE, {}, started=0.0))
     assert files.names() == ["held.json"]
     with files.reading("held.json") as file:
         assert file is not None
-        assert "far-away" in file.read_text()
+        assert json.loads(file.read_text()) == theirs

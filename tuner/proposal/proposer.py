@@ -73,7 +73,7 @@ class Proposer:
         return _key(configuration) in self._known
 
     def leave_out(self, configuration: Configuration) -> None:
-        """Propose it never: somebody else tries it."""
+        """Propose it never: somebody else tries it, or is about to."""
         self._known.add(_key(configuration))
 
     def begin(self, trial: int, configuration: Configuration) -> None:
