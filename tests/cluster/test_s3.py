@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -214,6 +215,15 @@ def test_a_run_is_held_while_something_large_is_sent(
         is_sent.set()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell that started the tests in the background has SIGINT ignored, which is inherited."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("when", ["while it runs", "as it ends"])
 def test_a_run_that_another_machine_has_taken_over_is_left_to_it(
     when: str, door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go_elsewhere: Callable[[], Path]
