@@ -117,7 +117,8 @@ def _result(running: Any, address: str) -> int:
     except KeyboardInterrupt:
         ray.cancel(running)
         ray.wait([running], timeout=60)
-        print(f"From this machine it goes on by --resume with --address {address}", flush=True)
+        print(f"\nInterrupted. Once a trial has begun it goes on by --resume --address {address}, with its --name and "
+              "--storage", flush=True)  # fmt: skip
         raise
 
 
