@@ -94,8 +94,9 @@ class StudyMetrics:
         """Count what is new of a trial."""
         seen, now = self._seen.get(record.trial), _Seen.of(record)
         self._seen[record.trial] = now
-        self._count_state(seen, now)
-        self._count_gpus(record)
+        if seen is None or seen.state is not now.state:
+            self._count_state(seen, now)
+            self._count_gpus(record)
         self._count_features(seen, now)
         if (further := now.epochs - (seen.epochs if seen else 0)) > 0:
             self._epochs.inc(further, self._tag)
@@ -108,8 +109,6 @@ class StudyMetrics:
         self._gauges.close()
 
     def _count_state(self, seen: _Seen | None, now: _Seen) -> None:
-        if seen is not None and seen.state is now.state:
-            return
         self._states[now.state] += 1
         if seen is not None:
             self._states[seen.state] -= 1

@@ -296,12 +296,12 @@ def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
             with suppress(OSError, UserError, SystemExit):  # of a damaged record, or nobody who reads
                 print_summary(paths, terminal)
         storage = paths.storage if paths.remote else str(from_here(paths.root.parent))
-        where = "" if storage == StudyConfig.storage else f" --storage {shlex.quote(storage)}"
-        again = {"--space": None if config.space in SPACES else config.space, "--address": config.address,
-                 "--study-storage": config.study_storage}  # fmt: skip
+        again = {"--storage": None if storage == StudyConfig.storage else storage,
+                 "--space": None if config.space in SPACES else config.space,
+                 "--address": config.address, "--study-storage": config.study_storage}  # fmt: skip
         named = "".join(f" {name} {shlex.quote(value)}" for name, value in again.items() if value is not None)
         print("\nInterrupted; what was found is kept. Go on with: python scripts/search.py --resume --name "
-              f"{paths.name}{where}{named}", file=terminal, flush=True)  # fmt: skip
+              f"{paths.name}{named}", file=terminal, flush=True)  # fmt: skip
         raise
     finally:
         for number, handler in before.items() if is_main else ():
