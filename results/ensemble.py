@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from results.formats import in_float32
+from results.precision import float32_policy
 
 
 def save_average(files: Sequence[Path], out: Path) -> None:
@@ -14,11 +15,15 @@ def save_average(files: Sequence[Path], out: Path) -> None:
     Lakshminarayanan, Pritzel and Blundell (2017), "Simple and Scalable Predictive Uncertainty Estimation using Deep
     Ensembles": the probabilities of several trainings are averaged with equal weights.
     """
-    members = [in_float32(file) for file in files]
+    with float32_policy():
+        _average([in_float32(file) for file in files]).save(out)
+
+
+def _average(members: Sequence[keras.Model]) -> keras.Model:
     pixels = keras.Input(members[0].input_shape[1:], name="pixels")
     # Each in a model of its own, because their layers have the same names.
     answers = [
         keras.Model(member.input, member.output, name=f"member_{number}")(pixels)
         for number, member in enumerate(members)
     ]
-    keras.Model(pixels, keras.layers.Average(name="mean")(answers), name="ensemble").save(out)
+    return keras.Model(pixels, keras.layers.Average(name="mean")(answers), name="ensemble")

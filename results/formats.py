@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
 import numpy as np
 
+from results.precision import computing_in_float32, float32_policy
 from search_spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +31,9 @@ BATCH = 32
 Classify = Callable[[np.ndarray], np.ndarray]
 """From uint8 images (n, side, side, 3) to probabilities (n, classes)."""
 
+Write = Callable[[Path, Path, np.ndarray], None]
+"""Of the .keras file, the path to write to, and training images."""
+
 
 @dataclass(frozen=True)
 class Format:
@@ -34,8 +42,7 @@ class Format:
     name: str
     suffix: str
     """What follows the stem of the path to write; a SavedModel is a folder and has none."""
-    write: Callable[[Path, Path, np.ndarray], None]
-    """Of the .keras file, the path to write to, and training images."""
+    write: Write
     load: Callable[[Path], Classify]
     packages: tuple[str, ...] = ()
     tolerance: float | None = 1e-3
@@ -68,12 +75,17 @@ def in_float32(file: Path) -> keras.Model:
     Raises:
         UserError: no such file, or one that Keras alone cannot load.
     """
-    import keras
-
     if not file.is_file():
         raise UserError(f"{file}: no such file; scripts/export.py writes a model as .keras")
     if not is_zipfile(file):
         raise UserError(f"{file} is not a model that Keras can load: it is no .keras file, or not a whole one")
+    with float32_policy():
+        return _loaded(file)
+
+
+def _loaded(file: Path) -> keras.Model:
+    import keras
+
     try:
         model = keras.models.load_model(file, compile=False)
         several, shape = isinstance(model.input, list), model.input_shape
@@ -85,19 +97,7 @@ def in_float32(file: Path) -> keras.Model:
         shape = model.input_shape
     if None in shape[1:]:
         raise UserError(f"{file} takes images of any size: build the model with an input of the images' shape")
-    if any(layer.dtype_policy.compute_dtype != "float32" for layer in model._flatten_layers()):
-        clone = keras.models.clone_model(model, clone_function=_float32)
-        clone.set_weights(model.get_weights())
-        model = clone
-    return _with_probabilities(model)
-
-
-def _float32(layer: keras.layers.Layer) -> keras.layers.Layer:
-    import keras
-
-    if isinstance(layer, keras.Model):
-        return keras.models.clone_model(layer, clone_function=_float32)
-    return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
+    return _with_probabilities(computing_in_float32(model))
 
 
 def _with_probabilities(model: keras.Model) -> keras.Model:
@@ -122,6 +122,40 @@ def probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
 def _load_keras(file: Path) -> Classify:
     return partial(probabilities, in_float32(file))
+
+
+def _on_tensorflow(name: str, write: Write, model: Path, out: Path, images: np.ndarray) -> None:
+    """Write a format that Keras (3.15) exports from TensorFlow; under another backend in a child process.
+
+    A .keras file is the same for all backends, and TensorFlow is always installed.
+    """
+    import keras
+
+    if keras.config.backend() == "tensorflow":
+        write(model, out, images)
+        return
+    with TemporaryDirectory() as folder:
+        given = Path(folder, "images.npy")
+        np.save(given, _representative(images))
+        command = [sys.executable, "-P", "-c", "from results.formats import write_in_child; write_in_child()"]
+        done = subprocess.run(
+            [*command, name, str(model), str(out), str(given)],
+            env=os.environ | {"KERAS_BACKEND": "tensorflow"}, capture_output=True, text=True,
+        )  # fmt: skip
+    print(done.stdout, done.stderr)
+    if done.returncode:
+        reason = next(reversed(done.stderr.strip().splitlines()), f"exit status {done.returncode}")
+        raise UserError(f"--formats {name}: it cannot be written ({reason}); leave that format out")
+
+
+def write_in_child() -> None:
+    """Write one format, as `_on_tensorflow` asks for it."""
+    name, model, out, images = sys.argv[1:]
+    FORMATS[name].write(Path(model), Path(out), np.load(images))
+
+
+def _representative(images: np.ndarray) -> np.ndarray:
+    return images[:: max(1, len(images) // REPRESENTATIVE)][:REPRESENTATIVE]
 
 
 def _saved_model(model: Path, out: Path, images: np.ndarray) -> None:
@@ -161,7 +195,7 @@ def _litert_int8(model: Path, out: Path, images: np.ndarray) -> None:
         raise UserError("--formats litert-int8: needs training images, and those of the study are gone; leave it out")
 
     def representative() -> Iterator[list[np.ndarray]]:
-        for image in images[:: max(1, len(images) // REPRESENTATIVE)][:REPRESENTATIVE]:
+        for image in _representative(images):
             yield [image[np.newaxis].astype(np.float32)]
 
     options = {"optimizations": [tf.lite.Optimize.DEFAULT], "representative_dataset": representative}
@@ -187,13 +221,17 @@ def _load_litert(file: Path) -> Classify:
     return classify
 
 
+def _from_tensorflow(name: str, suffix: str, write: Write, load: Callable[[Path], Classify], *more: Any) -> Format:
+    return Format(name, suffix, partial(_on_tensorflow, name, write), load, *more)
+
+
 FORMATS = {
     each.name: each
     for each in (
         Format("keras", ".keras", _save_keras, _load_keras),
-        Format("savedmodel", "", _saved_model, _load_saved_model, ("tensorflow",)),
-        Format("onnx", ".onnx", _onnx, _load_onnx, ("onnx", "tf2onnx", "onnxruntime")),
-        Format("litert", ".tflite", _litert, _load_litert, ("ai_edge_litert",)),
-        Format("litert-int8", ".int8.tflite", _litert_int8, _load_litert, ("ai_edge_litert",), None),
+        _from_tensorflow("savedmodel", "", _saved_model, _load_saved_model, ("tensorflow",)),
+        _from_tensorflow("onnx", ".onnx", _onnx, _load_onnx, ("onnx", "tf2onnx", "onnxruntime")),
+        _from_tensorflow("litert", ".tflite", _litert, _load_litert, ("ai_edge_litert",)),
+        _from_tensorflow("litert-int8", ".int8.tflite", _litert_int8, _load_litert, ("ai_edge_litert",), None),
     )
 }
