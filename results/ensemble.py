@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from results.formats import in_float32
-from results.precision import float32_policy
+from results.inference import float32_policy
 
 
 def save_average(files: Sequence[Path], out: Path) -> None:

@@ -16,7 +16,8 @@ from zipfile import is_zipfile
 
 import numpy as np
 
-from results.precision import computing_in_float32, float32_policy
+from results.convertible import convertible
+from results.inference import float32_policy, for_inference
 from search_spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _loaded(file: Path) -> keras.Model:
         shape = model.input_shape
     if None in shape[1:]:
         raise UserError(f"{file} takes images of any size: build the model with an input of the images' shape")
-    return _with_probabilities(computing_in_float32(model))
+    return _with_probabilities(for_inference(model))
 
 
 def _with_probabilities(model: keras.Model) -> keras.Model:
@@ -170,7 +171,7 @@ def _load_saved_model(folder: Path) -> Classify:
 
 
 def _onnx(model: Path, out: Path, images: np.ndarray) -> None:
-    loaded = in_float32(model)
+    loaded = convertible(in_float32(model))
     loaded(images[:1])  # Keras exports to ONNX only what was called
     loaded.export(out, format="onnx", verbose=False)
 
@@ -184,7 +185,7 @@ def _load_onnx(file: Path) -> Classify:
 
 
 def _litert(model: Path, out: Path, images: np.ndarray) -> None:
-    in_float32(model).export(out, format="litert", verbose=False)
+    convertible(in_float32(model)).export(out, format="litert", verbose=False)
 
 
 def _litert_int8(model: Path, out: Path, images: np.ndarray) -> None:
@@ -199,7 +200,7 @@ def _litert_int8(model: Path, out: Path, images: np.ndarray) -> None:
             yield [image[np.newaxis].astype(np.float32)]
 
     options = {"optimizations": [tf.lite.Optimize.DEFAULT], "representative_dataset": representative}
-    in_float32(model).export(out, format="litert", verbose=False, **options)
+    convertible(in_float32(model)).export(out, format="litert", verbose=False, **options)
 
 
 def _load_litert(file: Path) -> Classify:

@@ -110,7 +110,8 @@ def without(model: keras.Model, is_left_out: Callable[[Any], bool]) -> keras.Mod
     """A model of one input and one output less the operations that `is_left_out`, whose input goes on instead.
 
     It is of Keras's own class, shares the other layers, and takes and gives a tensor, not a list of one. Models inside
-    stay as they are, unless something is left out of them. A model without a graph is returned as it is.
+    stay as they are, unless something is left out of them. A model without a graph is returned as it is. Called without
+    `training` it is in inference mode: `Resizing`, which has True there by default, would take all behind it along.
     """
     if not getattr(model, "inputs", None):
         return model
@@ -121,7 +122,7 @@ def without(model: keras.Model, is_left_out: Callable[[Any], bool]) -> keras.Mod
             return lambda *args, **kwargs: args[0]
         inner = _functional(operation)
         if inner is None or not any(map(is_left_out, inner._flatten_layers())):
-            return operation
+            return _in_inference(operation)
         return lambda *args, **kwargs: inner._run_through_graph(
             args[0] if args else kwargs["inputs"], operation_fn=chosen
         )
@@ -130,6 +131,13 @@ def without(model: keras.Model, is_left_out: Callable[[Any], bool]) -> keras.Mod
     entry = keras.Input(batch_shape=given.shape, dtype=given.dtype, name=given.name)
     (found,) = keras.tree.flatten(functional._run_through_graph(entry, operation_fn=chosen))
     return keras.Model(entry, found)
+
+
+def _in_inference(operation: Any) -> Callable[..., Any]:
+    """The operation called so; a caller's own `training` goes before."""
+    if not getattr(operation, "_call_has_context_arg", {}).get("training"):
+        return operation  # type: ignore[no-any-return]
+    return lambda *args, **kwargs: operation(*args, **kwargs | {"training": False})
 
 
 def _flat(functional: Any) -> Any:

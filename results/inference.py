@@ -1,0 +1,57 @@
+"""A model as it is used: in float32 and in inference mode, whatever it was trained in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+FLOAT32 = "float32"
+POLICIES = ("DTypePolicy", "DTypePolicyMap")
+"""Keras's classes, as the config of a layer names them."""
+
+
+def for_inference(model: keras.Model) -> keras.Model:
+    """Return a functional or sequential model of Keras that computes in float32 in inference mode, with equal weights.
+
+    It is built anew from its config. There every dtype policy is replaced, also those of layers within layers. The
+    operations of a functional graph, such as the division in MobileNet's preprocessing, have no policy: they compute in
+    the type that they are given. Calls of layers in training mode are replaced too: a `Resizing` is called with
+    `training=True` by default, and Keras (3.15) then calls all layers behind it so, unless the caller says otherwise.
+    Constants become NumPy arrays, which converters to other formats take for constants.
+    """
+    found = type(model).from_config(_rewritten(model.get_config()))
+    found.set_weights(model.get_weights())
+    return found
+
+
+@contextmanager
+def float32_policy() -> Iterator[None]:
+    """Let the layers that are made in the block compute in float32, whatever the caller has set for the process."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(FLOAT32)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _rewritten(config: Any) -> Any:
+    if isinstance(config, list | tuple):
+        return type(config)(map(_rewritten, config))
+    if not isinstance(config, dict):
+        return config
+    kind = config.get("class_name")
+    if kind in POLICIES and "config" in config:
+        return FLOAT32
+    found = {name: _rewritten(value) for name, value in config.items()}
+    if kind == "__tensor__":
+        found["class_name"] = "__numpy__"
+    if isinstance(called := found.get("kwargs"), dict) and called.get("training"):
+        found["kwargs"] = called | {"training": False}
+    return found
