@@ -12,16 +12,18 @@ if TYPE_CHECKING:
 FLOAT32 = "float32"
 POLICIES = ("DTypePolicy", "DTypePolicyMap")
 """Keras's classes, as the config of a layer names them."""
+HALVES = ("bfloat16", "float16")
+"""Types of the inputs of models within a model that was trained in such a precision, and of casts in its graph."""
 
 
 def for_inference(model: keras.Model) -> keras.Model:
     """Return a functional or sequential model of Keras that computes in float32 in inference mode, with equal weights.
 
-    It is built anew from its config. There every dtype policy is replaced, also those of layers within layers. The
-    operations of a functional graph, such as the division in MobileNet's preprocessing, have no policy: they compute in
-    the type that they are given. Calls of layers in training mode are replaced too: a `Resizing` is called with
-    `training=True` by default, and Keras (3.15) then calls all layers behind it so, unless the caller says otherwise.
-    Constants become NumPy arrays, which converters to other formats take for constants.
+    It is built anew from its config. There every dtype policy is replaced, also those of layers within layers, and the
+    types that models within the model take. The operations of a functional graph, such as the division in MobileNet's
+    preprocessing, have no policy: they compute in the type that they are given. Calls of layers in training mode are
+    replaced too: a `Resizing` is called with `training=True` by default, and Keras (3.15) then calls all layers behind
+    it so, unless the caller says otherwise. Constants become NumPy arrays, which converters take for constants.
     """
     found = type(model).from_config(_rewritten(model.get_config()))
     found.set_weights(model.get_weights())
@@ -50,6 +52,8 @@ def _rewritten(config: Any) -> Any:
     if kind in POLICIES and "config" in config:
         return FLOAT32
     found = {name: _rewritten(value) for name, value in config.items()}
+    if found.get("dtype") in HALVES:
+        found["dtype"] = FLOAT32
     if kind == "__tensor__":
         found["class_name"] = "__numpy__"
     if isinstance(called := found.get("kwargs"), dict) and called.get("training"):
