@@ -14,8 +14,8 @@ from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
 from search_spaces.declaration import declared
 from search_spaces.discovery import discovered
+from search_spaces.outputs import Outputs
 from search_spaces.registry import SpaceSpec
-from search_spaces.space import targets
 from search_spaces.task import Task
 from tests.search_spaces.kerastuner_users import DropoutCNN
 from tuner.proposal.suggestion import Suggestions
@@ -170,8 +170,17 @@ def test_a_model_that_cannot_be_built_or_run_is_a_failure(two_colours: ImageData
 
     with pytest.raises(TrialFailure, match="the model cannot be built: ValueError: Negative dimension size$"):
         Training(Broken(), {}, two_colours, 20, seed=0)
-    with pytest.raises(TrialFailure, match="epoch 1 failed: "):
-        Training(Other("no_such_loss"), {}, two_colours, 20, seed=0).run_epoch()
+    with pytest.raises(
+        TrialFailure, match="cannot be built: .*the loss no_such_loss takes neither integer nor one-hot"
+    ):
+        Training(Other("no_such_loss"), {}, two_colours, 20, seed=0)
+
+    class Breaking(Other):
+        def fit(self, *args: Any, **kwargs: Any) -> Any:
+            raise ValueError("no such step")
+
+    with pytest.raises(TrialFailure, match="epoch 1 failed: ValueError: no such step"):
+        Training(Breaking(), {}, two_colours, 20, seed=0).run_epoch()
 
 
 def test_memory_that_runs_out_is_called_so(two_colours: ImageData) -> None:
@@ -204,9 +213,19 @@ def test_a_place_that_cannot_be_written_is_no_failure_of_the_trial(two_colours: 
         one.save_model(tmp_path / "no such folder" / "model.keras")
 
 
-def test_a_model_without_accuracy_says_what_is_missing(two_colours: ImageData) -> None:
+def test_a_model_without_accuracy_gets_it(two_colours: ImageData) -> None:
+    epoch = Training(Other(metrics=()), {}, two_colours, 20, seed=0).run_epoch()
+    assert epoch is not None
+    assert 0 <= epoch["val_accuracy"] <= 1
+
+
+def test_a_fit_that_returns_no_accuracy_says_what_is_missing(two_colours: ImageData) -> None:
+    class Returning(Other):
+        def fit(self, *args: Any, **kwargs: Any) -> Any:
+            return {"loss": 1.0, "val_loss": 1.0}
+
     with pytest.raises(TrialFailure, match=r"reports no accuracy, val_accuracy: compile it with metrics"):
-        Training(Other(metrics=()), {}, two_colours, 20, seed=0).run_epoch()
+        Training(Returning(), {}, two_colours, 20, seed=0).run_epoch()
 
 
 def test_a_saved_model_is_plain_keras_and_answers_the_same(two_colours: ImageData, tmp_path: Path) -> None:
@@ -345,6 +364,6 @@ def test_a_kerastuner_users_model_runs_here_and_there(space: keras_tuner.HyperMo
         one = Training(space, configuration, data, 2, seed=0)
         assert [one.run_epoch() is None for _ in range(3)] == [False, False, True]
     theirs = keras_tuner.RandomSearch(space, "val_accuracy", max_trials=2, directory=tmp_path, seed=0)
-    y = targets(space.build(keras_tuner.HyperParameters()), labels, 10)
+    y = Outputs.of(space.build(keras_tuner.HyperParameters()), 10, images[:1]).targets(labels)
     theirs.search(images[:30], y[:30], validation_data=(images[30:], y[30:]), epochs=2, verbose=0)
     assert len(theirs.oracle.trials) == 2
