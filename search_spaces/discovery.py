@@ -19,7 +19,7 @@ import numpy as np
 
 from search_spaces.declaration import read
 from search_spaces.fit_call import call_fit
-from search_spaces.hyperparameter import Choices, Condition, Hyperparameter, Value
+from search_spaces.hyperparameter import Choices, Condition, Hyperparameter, Range, Value
 from search_spaces.source import lacking
 from search_spaces.task import Task
 from search_spaces.varying import Ranges, ranges_of, split
@@ -50,12 +50,18 @@ def discovered(space: keras_tuner.HyperModel, task: Task) -> Discovery:
     Raises:
         Exception: what the first build raised, if none of them succeeds.
     """
-    attempts = _Attempts(space, task)
+    attempts = _Attempts(space, _Fit(space, task))
     attempts.run([_Attempt({})])
     if not attempts.builds:
         raise attempts.errors[0]
-    if lacking(space, attempts.names()):
-        attempts.run(_pairs(read(attempts.known)))
+    if has_own_fit(space) and lacking(space, attempts.names()):
+        attempts = _Attempts(space, _Fit(space, task, always=True))
+        attempts.run([_Attempt({})])
+    before = lacking(space, attempts.names())
+    if before:
+        attempts.run(_pairs(read(attempts.known), are_all=False))
+        if lacking(space, attempts.names()) != before:
+            attempts.run(_pairs(read(attempts.known), are_all=True))
     found, builds = read(attempts.known), attempts.builds
     conditional = [_conditional(one, found[:place], builds) for place, one in enumerate(found)]
     whole, varying = split(conditional, [(build.values, build.ranges) for build in builds], values_of)
@@ -84,12 +90,12 @@ class _Build:
 class _Attempts:
     """Builds a space's model with some values after others, and collects what it asks for."""
 
-    def __init__(self, space: keras_tuner.HyperModel, task: Task) -> None:
+    def __init__(self, space: keras_tuner.HyperModel, fit: "_Fit") -> None:
         self.known = keras_tuner.HyperParameters()
         self.builds: list[_Build] = []
         self.errors: list[Exception] = []
         self.is_whole = True
-        self._space, self._fit = space, _Fit(space, task)
+        self._space, self._fit = space, fit
         self._seen: set[Any] = set()
 
     def names(self) -> set[str]:
@@ -100,6 +106,8 @@ class _Attempts:
         """Try these, and what they lead to."""
         while waiting and len(self.builds) + len(self.errors) < MOST_BUILDS:
             attempt = waiting.pop(0)
+            if any(build.wanted == attempt.wanted for build in self.builds):
+                continue
             hp = keras_tuner.HyperParameters()
             hp.values = dict(attempt.wanted)
             build = self._built(attempt.wanted, hp)
@@ -156,23 +164,22 @@ def _openings(hp: keras_tuner.HyperParameters) -> Iterator[dict[str, Value]]:
             yield opening
 
 
-def _pairs(found: Sequence[Hyperparameter]) -> list[_Attempt]:
-    """Each two hyperparameters away from their defaults at once: the values of a choice, the ends of a range."""
-    free = {one.name: one for one in found if not one.conditions}
-    others = {
-        name: [value for value in dict.fromkeys(_tried(one)) if value != one.default] for name, one in free.items()
-    }
+def _pairs(found: Sequence[Hyperparameter], are_all: bool) -> list[_Attempt]:
+    """Each two hyperparameters away from their defaults at once; of ranges the ends, or all values of a short one."""
+
+    def others(one: Hyperparameter) -> list[Value]:
+        values = values_of(one)
+        if isinstance(one.allowed, Range) and (not are_all or len(values) > MOST_VALUES):
+            values = [*values[-1:], *values[:1]]
+        return [value for value in dict.fromkeys(values) if value != one.default]
+
+    free = [one for one in found if not one.conditions]
     return [
-        _Attempt({one: value, other: another})
-        for one, other in combinations(others, 2)
-        for value in others[one]
-        for another in others[other]
+        _Attempt({one.name: value, other.name: another})
+        for one, other in combinations(free, 2)
+        for value in others(one)
+        for another in others(other)
     ]
-
-
-def _tried(one: Hyperparameter) -> list[Value]:
-    values = values_of(one)
-    return values if isinstance(one.allowed, Choices) else [*values[-1:], *values[:1]]
 
 
 def values_of(one: Hyperparameter) -> list[Value]:
@@ -221,15 +228,15 @@ class _Enough(BaseException):
 
 
 class _Fit:
-    """Has a `fit` of the space's own register what it asks for.
+    """Has a `fit` of the space's own register what it asks for. What it raises says nothing: images are blank.
 
-    One that trains by `model.fit` is asked for every model. One with a loop of its own trains in earnest, so it is
-    asked once. What it raises says nothing: images and labels are blank.
+    It is asked once, with the defaults, because it may do more than to train. `always` asks it for every model: so what
+    it asks for under some values is found. One with a loop of its own, which would train each time, is asked once.
     """
 
-    def __init__(self, space: keras_tuner.HyperModel, task: Task) -> None:
-        self._space, self._task = space, task
-        self._is_asked = type(space).fit is not keras_tuner.HyperModel.fit
+    def __init__(self, space: keras_tuner.HyperModel, task: Task, always: bool = False) -> None:
+        self._space, self._task, self._always = space, task, always
+        self._is_asked = has_own_fit(space)
         self._asked: set[str] = set()
 
     def asks(self, hp: keras_tuner.HyperParameters, model: Any) -> set[str]:
@@ -241,11 +248,16 @@ class _Fit:
             has_come = ask_fit(self._space, hp, model, self._task)
         except Exception:
             has_come = False
-        if has_come:
+        if has_come and self._always:
             self._asked = _names(hp) - before
         else:
-            self._is_asked = bool(self._asked)
+            self._is_asked = self._always and bool(self._asked)
         return self._asked
+
+
+def has_own_fit(space: keras_tuner.HyperModel) -> bool:
+    """Whether it does not leave the training to KerasTuner."""
+    return type(space).fit is not keras_tuner.HyperModel.fit
 
 
 def ask_fit(space: keras_tuner.HyperModel, hp: keras_tuner.HyperParameters, model: Any, task: Task) -> bool:

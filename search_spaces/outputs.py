@@ -67,8 +67,10 @@ class Outputs:
         """
         units = _units(model, classes, image)
         labels = _labels(model, units, classes)
-        accuracy = _accuracy(model, units, labels) or _counted(model, units, labels)
-        return cls(_meaning(model, units, classes, labels), labels, accuracy, classes)
+        meaning = _meaning(model, units, classes, labels)
+        threshold = 0.0 if meaning in (Meaning.LOGITS, Meaning.SIGMOID_LOGITS) else 0.5
+        accuracy = _accuracy(model, units, labels, threshold) or _counted(model, units, labels, threshold)
+        return cls(meaning, labels, accuracy, classes)
 
     def targets(self, labels: np.ndarray) -> np.ndarray:
         """Labels (n,) as the loss takes them: (n,) int64, (n, classes) or (n, 1) float32."""
@@ -179,8 +181,12 @@ def _shown(model: keras.Model) -> str:
 # ----- the accuracy
 
 
-def _accuracy(model: keras.Model, units: int, labels: str) -> str | None:
-    """The log name of the metric that is the share of images whose class is right; None without one."""
+def _accuracy(model: keras.Model, units: int, labels: str, threshold: float) -> str | None:
+    """The log name of the metric that is the share of images whose class is right; None without one.
+
+    Args:
+        threshold: of a single output, above which it says the second class.
+    """
     compiled = getattr(model, "_compile_metrics", None)
     if compiled is None:
         return None
@@ -188,31 +194,33 @@ def _accuracy(model: keras.Model, units: int, labels: str) -> str | None:
     outputs = np.full((2, units), 1 / units, np.float32)
     try:
         made.build(_encoded(np.arange(2), labels, units), outputs)
-        names = [name for name, metric in zip(made.result(), made.metrics, strict=True) if _is_accuracy(metric, units)]
+        found = dict(zip(made.result(), made.metrics, strict=True))
     except Exception:  # a metric that fails so fails in training, and says there why
         return None
+    names = [name for name, metric in found.items() if _is_accuracy(metric, units, threshold)]
     return next((name for name in names if name == ACCURACY), next(iter(names), None))
 
 
-def _is_accuracy(metric: keras.metrics.Metric, units: int) -> bool:
-    """Keras's `Accuracy` compares numbers, not classes; a binary one counts each of several outputs for itself."""
-    kinds = (keras.metrics.BinaryAccuracy,) if units == 1 else ()
-    kinds += (keras.metrics.CategoricalAccuracy, keras.metrics.SparseCategoricalAccuracy)  # type: ignore[assignment]
-    functions = [keras.metrics.binary_accuracy] if units == 1 else []
-    functions += [keras.metrics.categorical_accuracy, keras.metrics.sparse_categorical_accuracy]
-    if isinstance(metric, kinds) or getattr(metric, "_fn", None) in functions:
+def _is_accuracy(metric: keras.metrics.Metric, units: int, threshold: float) -> bool:
+    """Whether it counts classes. Keras's `Accuracy` compares numbers, its binary one each of several outputs."""
+    function = getattr(metric, "_fn", None)
+    if function is keras.metrics.binary_accuracy:
+        return units == 1 and getattr(metric, "_fn_kwargs", {}).get("threshold", 0.5) == threshold
+    if function in (keras.metrics.categorical_accuracy, keras.metrics.sparse_categorical_accuracy):
         return True
     return metric.name == ACCURACY and not type(metric).__module__.startswith("keras.")
 
 
-def _counted(model: keras.Model, units: int, labels: str) -> str:
+def _counted(model: keras.Model, units: int, labels: str, threshold: float) -> str:
     """Compile it with one more metric, if it is compiled as Keras does it."""
     config = getattr(model, "_compile_config", None)
     if config is None or type(model).compile is not keras.Model.compile:
         return ACCURACY
-    metrics = [*keras.tree.flatten(config.config.get("metrics") or []), ACCURACY]
+    # Keras's own string takes outputs for probabilities.
+    own = keras.metrics.BinaryAccuracy("class_accuracy", threshold=threshold) if units == 1 else ACCURACY
+    metrics = [*keras.tree.flatten(config.config.get("metrics") or []), own]
     model.compile(**config.config | {"metrics": metrics})
-    return _accuracy(model, units, labels) or ACCURACY
+    return _accuracy(model, units, labels, threshold) or ACCURACY
 
 
 # ----- the meaning

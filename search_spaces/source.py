@@ -37,12 +37,11 @@ def written_at(space: keras_tuner.HyperModel) -> str:
     return f"{os.path.basename(code.co_filename)}, line {code.co_firstlineno}" if code else type(space).__name__
 
 
-def raised_at(error: BaseException) -> str:
-    """File and line where an error left the user's own code; where it was raised, if it never was in there."""
+def raised_at(error: BaseException) -> str | None:
+    """File and line where an error left the user's own code; None if it was not raised in there."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith((*OURS, *LIBRARIES, "<"))]
-    frame = (own or frames)[-1]
-    return f"{os.path.basename(frame.filename)}, line {frame.lineno}"
+    return f"{os.path.basename(own[-1].filename)}, line {own[-1].lineno}" if own else None
 
 
 def lacking(space: keras_tuner.HyperModel, known: set[str]) -> tuple[str, ...]:
