@@ -20,6 +20,8 @@ OTHER_NAMES = ("acc", "sparse_categorical_accuracy", "categorical_accuracy", "bi
 """What Keras calls an accuracy in the logs of an epoch, beside "accuracy"."""
 MARK = "class_probabilities"
 """The name of the layer that turns other outputs into probabilities: behind it nothing is left to do."""
+LEAST = 1e-6
+"""Of a probability: what keeps the order of outputs that all are 0 or below."""
 PASSING = frozenset(
     {"ActivityRegularization", "Average", "Cast", "Dropout", "Flatten", "GlobalAveragePooling2D", "Identity", "Mean"}
     | {"Reshape", "Squeeze"}
@@ -197,17 +199,19 @@ def _accuracy(model: keras.Model, units: int, labels: str, threshold: float) -> 
         found = dict(zip(made.result(), made.metrics, strict=True))
     except Exception:  # a metric that fails so fails in training, and says there why
         return None
-    names = [name for name, metric in found.items() if _is_accuracy(metric, units, threshold)]
+    names = [name for name, metric in found.items() if _is_accuracy(metric, units, labels, threshold)]
     return next((name for name in names if name == ACCURACY), next(iter(names), None))
 
 
-def _is_accuracy(metric: keras.metrics.Metric, units: int, threshold: float) -> bool:
-    """Whether it counts classes. Keras's `Accuracy` compares numbers, its binary one each of several outputs."""
+def _is_accuracy(metric: keras.metrics.Metric, units: int, labels: str, threshold: float) -> bool:
+    """Whether it counts classes right. Keras's `Accuracy` compares numbers, its binary one each of several outputs."""
     function = getattr(metric, "_fn", None)
     if function is keras.metrics.binary_accuracy:
         return units == 1 and getattr(metric, "_fn_kwargs", {}).get("threshold", 0.5) == threshold
-    if function in (keras.metrics.categorical_accuracy, keras.metrics.sparse_categorical_accuracy):
-        return True
+    if function is keras.metrics.categorical_accuracy:
+        return labels == "one-hot"
+    if function is keras.metrics.sparse_categorical_accuracy:
+        return labels == "integers"
     return metric.name == ACCURACY and not type(metric).__module__.startswith("keras.")
 
 
@@ -315,14 +319,16 @@ def with_probabilities(model: keras.Model, meaning: Meaning) -> keras.Model:
         return model if isinstance(model.output_shape, tuple) else keras.Model(model.inputs[0], given)
     if meaning is Meaning.LOGITS and not is_single:
         return keras.Model(model.inputs[0], keras.layers.Softmax(name=MARK, dtype="float32")(given))
+    before = given
     if meaning in (Meaning.LOGITS, Meaning.SIGMOID_LOGITS):
         given = keras.layers.Activation("sigmoid", dtype="float32")(given)
     else:  # what a squared error trains may be beyond 0 and 1
         given = keras.layers.ReLU(max_value=1.0 if is_single else None, dtype="float32")(given)
     if is_single:
         found = keras.layers.Concatenate(name=MARK, dtype="float32")([1.0 - given, given])
-    else:
-        total = keras.ops.maximum(keras.ops.sum(given, axis=-1, keepdims=True), keras.config.epsilon())
+    else:  # the second term alone puts them in order where all are 0 or below
+        given = given + LEAST * keras.layers.Softmax(dtype="float32")(before)
+        total = keras.ops.sum(given, axis=-1, keepdims=True)
         found = keras.layers.Activation("linear", name=MARK, dtype="float32")(given / total)
     return keras.Model(model.inputs[0], found)
 

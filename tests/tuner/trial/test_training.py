@@ -7,18 +7,12 @@ from typing import Any
 import keras
 import keras_tuner
 import numpy as np
-import optuna
 import pytest
 
 from search_spaces.configuration import complete
 from search_spaces.custom_cnn import CustomCNN
 from search_spaces.declaration import declared
-from search_spaces.discovery import discovered
-from search_spaces.outputs import Outputs
-from search_spaces.registry import SpaceSpec
 from search_spaces.task import Task
-from tests.search_spaces.kerastuner_users import DropoutCNN
-from tuner.proposal.suggestion import Suggestions
 from tuner.trial.datasets import ImageData
 from tuner.trial.errors import TrialFailure
 from tuner.trial.footprint import Footprints
@@ -349,21 +343,3 @@ def test_two_trainings_do_not_disturb_one_another(two_colours: ImageData) -> Non
     one, other = training(two_colours, "mixed_bfloat16"), training(two_colours)
     assert [each.model.layers[3].compute_dtype for each in (one, other)] == ["bfloat16", "float32"]
     assert keras.config.dtype_policy().name == "float32"
-
-
-@pytest.mark.parametrize("space", [DropoutCNN(), SpaceSpec(f"{USERS}:build_model", TASK, {}, "").create()])
-def test_a_kerastuner_users_model_runs_here_and_there(space: keras_tuner.HyperModel, tmp_path: Path) -> None:
-    """Unchanged: every configuration drawn here trains, and KerasTuner's own tuner searches the same object."""
-    rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 10
-    data = ImageData("ten", tuple("abcdefghij"), images[:30], labels[:30], images[30:], labels[30:], 0)
-    suggestions = Suggestions(discovered(space, TASK).hyperparameters)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for _ in range(5):
-        configuration = suggestions.suggest(study.ask())
-        one = Training(space, configuration, data, 2, seed=0)
-        assert [one.run_epoch() is None for _ in range(3)] == [False, False, True]
-    theirs = keras_tuner.RandomSearch(space, "val_accuracy", max_trials=2, directory=tmp_path, seed=0)
-    y = Outputs.of(space.build(keras_tuner.HyperParameters()), 10, images[:1]).targets(labels)
-    theirs.search(images[:30], y[:30], validation_data=(images[30:], y[30:]), epochs=2, verbose=0)
-    assert len(theirs.oracle.trials) == 2
