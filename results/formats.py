@@ -69,7 +69,7 @@ def named(names: Sequence[str]) -> list[Format]:
 
 
 def in_float32(file: Path) -> keras.Model:
-    """The model, computing in float32 whatever it was trained in, and giving probabilities if it gives logits.
+    """The model, computing in float32 whatever it was trained in, and giving a probability a class.
 
     So it answers the same everywhere. The file runs no code of its own: Keras's safe mode stays on.
 
@@ -102,13 +102,10 @@ def _loaded(file: Path) -> keras.Model:
 
 
 def _with_probabilities(model: keras.Model) -> keras.Model:
-    import keras
+    """A model as trials save it has them; one of an earlier release or of another program may not."""
+    from search_spaces.outputs import meaning_by_graph, with_probabilities
 
-    pixels = np.random.default_rng(0).uniform(0, 255, (2, *model.input_shape[1:])).astype(np.float32)
-    found = np.asarray(model(pixels, training=False))
-    if (found >= 0).all() and np.allclose(found.sum(axis=1), 1, atol=1e-3):
-        return model
-    return keras.Model(model.input, keras.layers.Softmax(name="probabilities_of_logits")(model.output))
+    return with_probabilities(model, meaning_by_graph(model))
 
 
 def _save_keras(model: Path, out: Path, images: np.ndarray) -> None:

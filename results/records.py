@@ -156,6 +156,8 @@ class StudyRecord:
     """A digest of all that the space declares."""
     code: str = ""
     """A digest of the file that it is written in, where it is a user's own."""
+    needs_code: tuple[str, ...] = ()
+    """Layers and functions of its models that Keras does not have: none of them can be loaded, tested or exported."""
     driver: str = ""
     """What this run is called in a study of several drivers."""
     first: tuple[Configuration, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ class SpaceSpec:
         accepted = {one.name for one in parameters}
         return space_class(**{name: value for name, value in offered.items() if name in accepted})
 
+    def enter_folder(self) -> None:
+        """Make the user's working folder this process's, where it exists: a space may open files beside it."""
+        if os.path.isdir(self.folder):
+            os.chdir(self.folder)
+
 
 def _is_required(parameter: inspect.Parameter) -> bool:
     takes_any = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
@@ -73,11 +79,9 @@ def _hypermodel(found: Any) -> keras_tuner.HyperModel:
     if isinstance(found, keras_tuner.HyperModel):
         return found
 
-    class BuildFunction(keras_tuner.HyperModel):
-        def build(self, hp: keras_tuner.HyperParameters) -> Any:
-            return found(hp)
+    from search_spaces.source import BuildFunction
 
-    return BuildFunction()
+    return BuildFunction(found)
 
 
 def _find(name: str, folder: str) -> Any:

@@ -90,18 +90,6 @@ class SearchSpace(keras_tuner.HyperModel):
         return whole
 
 
-def targets(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndarray:
-    """One-hot labels, or the labels themselves for a loss that wants them (KerasTuner has both kinds of spaces)."""
-    loss = model.loss
-    if isinstance(loss, Mapping | Sequence) and not isinstance(loss, str):
-        loss = next(iter(loss.values() if isinstance(loss, Mapping) else loss), None)
-    name = loss if isinstance(loss, str) else f"{type(loss).__name__} {getattr(loss, '__name__', '')}"
-    is_sparse = (
-        loss is None or "sparse" in name.lower()
-    )  # without one a loop of the user's own has its loss, mostly that
-    return labels if is_sparse else keras.utils.to_categorical(labels, classes)
-
-
 def populated(configuration: Mapping[str, Value]) -> keras_tuner.HyperParameters:
     """KerasTuner's container with the values of a configuration set, ready for `space.build`."""
     hp = keras_tuner.HyperParameters()

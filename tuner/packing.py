@@ -66,6 +66,7 @@ def measure(
     total = _total()
     if total is None:
         return None
+    spec.enter_folder()
     space = spec.create()
     for configuration in tried:
         with suppress(Exception):
@@ -85,7 +86,8 @@ def _train(
     """Some steps of the last stage, in which most layers train, and a validation batch."""
     import keras
 
-    from search_spaces.space import VALIDATION_BATCH, SearchSpace, populated, targets
+    from search_spaces.outputs import Outputs
+    from search_spaces.space import VALIDATION_BATCH, SearchSpace, populated
 
     keras.config.set_dtype_policy(dtype_policy)
     hp = populated(configuration)
@@ -94,7 +96,7 @@ def _train(
     if isinstance(space, SearchSpace):
         space.begin_stage(hp, model, len(space.stages(hp)) - 1)
     size = int(configuration.get("batch_size", 32))
-    answers = targets(model, labels, classes)
+    answers = Outputs.of(model, classes, images[:1]).targets(labels)
     model.fit(images[: STEPS * size], answers[: STEPS * size], batch_size=size, verbose=0)
     model.evaluate(images[:VALIDATION_BATCH], answers[:VALIDATION_BATCH], VALIDATION_BATCH, verbose=0)
 

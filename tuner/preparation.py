@@ -11,15 +11,20 @@ import pickle
 import subprocess
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
+from search_spaces.configuration import complete
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter
 from search_spaces.registry import SPACES, SpaceSpec
 from search_spaces.task import Task
+
+if TYPE_CHECKING:
+    from search_spaces.discovery import Discovery
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Preparation:
     """What the user should know of it, a sentence each."""
     code: str = ""
     """A digest of the file that the space is written in, where it is a user's own."""
+    needs_code: tuple[str, ...] = ()
+    """Layers and functions of its models that Keras does not have: such a model is not loaded without their code."""
 
 
 class Preparer:
@@ -112,24 +119,21 @@ def prepare(request: Request) -> Preparation:
             f"{request.weights if request.weights != 'imagenet' else keras_cache('models')}): {', '.join(left_out)}"
         )
     spec = SpaceSpec(request.space, request.task, weights, request.folder)
-    hyperparameters, is_whole = _hyperparameters(spec)
-    if not hyperparameters:
+    found = _found(spec)
+    notes += found.notes
+    if not found.hyperparameters:
         raise UserError(
             f"--space {request.space} declares no hyperparameter, so there is nothing to search: "
             "its build(hp) must ask hp for a value, as in hp.Float('learning_rate', 1e-4, 1e-2, sampling='log')"
         )
-    if not is_whole:
-        notes.append(
-            f"--space {request.space} has too many values to build a model for each: a hyperparameter that is asked "
-            "for under some of them only may keep its default. A method declare(hp) that registers all mends that"
-        )
     return Preparation(
         spec,
-        tuple(hyperparameters),
+        tuple(found.hyperparameters),
         keras.config.backend(),
         fastest() if request.measures else None,
         tuple(notes),
         "" if request.space in SPACES else _code(request.space.partition(":")[0]),
+        found.needs_code,
     )
 
 
@@ -139,20 +143,70 @@ def _code(module: str) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
 
 
-def _hyperparameters(spec: SpaceSpec) -> tuple[list[Hyperparameter], bool]:
+@dataclass(frozen=True)
+class _Found:
+    """What is to be known of a space."""
+
+    hyperparameters: Sequence[Hyperparameter]
+    notes: tuple[str, ...] = ()
+    needs_code: tuple[str, ...] = ()
+
+
+def _found(spec: SpaceSpec) -> _Found:
     from search_spaces.declaration import declared
-    from search_spaces.discovery import discovered
 
     space = spec.create()
-    if hasattr(space, "declare"):
-        return declared(space), True
+    if spec.name in SPACES:
+        return _Found(declared(space))
+    from search_spaces.discovery import discovered
+    from search_spaces.first_model import check_first
+    from search_spaces.source import raised_at, written_at
+
+    what = "built"
+    notes: tuple[str, ...] = ()
     try:
-        return discovered(space, spec.task)
+        if hasattr(space, "declare"):
+            hyperparameters = declared(space)
+            buildable = complete(hyperparameters, {})
+        else:
+            discovery = discovered(space, spec.task)
+            hyperparameters, buildable = discovery.hyperparameters, dict(discovery.buildable)
+            notes = _notes(spec, discovery)
+        what = "trained"
+        needed = check_first(space, spec.task, buildable)
     except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{os.path.basename(frame.filename)}, line {frame.lineno}"
-        text = f"--space {spec.name}: a model of it cannot be built: {type(error).__name__}: {error} ({place})"
+        place = raised_at(error) or written_at(space)
+        text = f"--space {spec.name}: a model of it cannot be {what}: {type(error).__name__}: {error} ({place})"
         raise UserError(text) from error
+    if needed:
+        notes += (
+            f"--space {spec.name}: its models cannot be exported, tested or served, because Keras does not load "
+            f"{', '.join(needed)} without the code ({written_at(space)}). They are searched and compared all the same; "
+            "Keras's own layers in their place mend that",
+        )
+    return _Found(hyperparameters, notes, needed)
+
+
+def _notes(spec: SpaceSpec, found: "Discovery") -> tuple[str, ...]:
+    """What of the space is not searched as it is written."""
+    mends = "A method declare(hp) that registers all mends that"
+    notes = []
+    if not found.is_whole:
+        notes.append(
+            f"--space {spec.name} has too many values to build a model for each: a hyperparameter that is asked for "
+            f"under some of them only may keep its default. {mends}"
+        )
+    if found.varying:
+        notes.append(
+            f"--space {spec.name}: the range of {', '.join(found.varying)} depends on other hyperparameters; the first "
+            f"one is searched, as KerasTuner does. {mends}"
+        )
+    if found.lacking:
+        notes.append(
+            f"--space {spec.name}: {', '.join(found.lacking)} is in its source, but no model that was tried has asked "
+            f"for it, so it keeps its default. {mends}"
+        )
+    return tuple(notes)
 
 
 def load_weights(request: Request) -> tuple[dict[str, str | None], tuple[str, ...]]:

@@ -60,6 +60,7 @@ def study_record(
         precision=settings.precision,
         space=digest(space),
         code=preparation.code,
+        needs_code=preparation.needs_code,
         first=tuple(first),
     )
 

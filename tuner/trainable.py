@@ -226,6 +226,7 @@ class WarmTrial(tune.Trainable):
         for stream in (sys.stdout, sys.stderr):  # what is printed from here on, Ray ascribes to it
             print(f"{LOG_PREFIX_ACTOR_NAME}{self._called}", file=stream)
         settings, checkpoint = self._settings, self._found()
+        settings.spec.enter_folder()  # Ray has entered the trial's
         self._traced = self._traced or TracedModels()
         self._traced.begin_trial()
         if self._features is not None:

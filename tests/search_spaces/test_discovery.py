@@ -159,7 +159,7 @@ def test_looking_ends(monkeypatch: pytest.MonkeyPatch) -> None:
                 return
 
     space = OneFunction(endless)
-    found, is_whole = discovered(space, TASK)
+    found, is_whole, *_ = discovered(space, TASK)
     assert len(found) > 10
     assert not is_whole
     assert space.builds == 40
@@ -191,3 +191,104 @@ def test_a_long_range_is_tried_at_its_ends() -> None:
     space = OneFunction(lambda hp: hp.Int("units", 1, 1000))
     assert found(space) == {"units": []}
     assert space.builds == 2  # its default is its lower end
+
+
+def test_what_two_scopes_open_together_is_found() -> None:
+    """As KerasTuner's own tuner does: the defaults leave both scopes shut, and neither value alone opens them."""
+
+    def two(hp: Any) -> None:
+        deep = hp.Boolean("deep")
+        with hp.conditional_scope("deep", [True]):
+            wide = hp.Boolean("wide")
+            with hp.conditional_scope("wide", [True]):
+                if deep and wide:
+                    hp.Int("units", 8, 64)
+
+    conditions = {"deep": [], "wide": ["deep = True"], "units": ["deep = True", "wide = True"]}
+    assert found(OneFunction(two)) == conditions
+
+
+class NeedsTwo(keras_tuner.HyperModel):
+    """Asks for `units` under two values at once, and says so nowhere but in its source."""
+
+    def build(self, hp: Any) -> keras.Model:
+        kind, wide, blocks = hp.Choice("kind", ["cnn", "mlp"]), hp.Boolean("wide"), hp.Int("blocks", 1, 3)
+        if kind == "mlp" and wide:
+            hp.Int("units", 8, 64)
+        if wide and blocks == 3:
+            hp.Float("dropout", 0, 0.5)
+        return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+
+class FitAsksMore(NeedsTwo):
+    """Its `fit` asks for `strength` under a value of its own."""
+
+    def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        if hp.Boolean("augment"):
+            hp.Float("strength", 0, 1)
+        return model.fit(*args, **kwargs)
+
+
+def test_what_the_source_names_is_looked_for_with_two_values_at_once() -> None:
+    assert found(NeedsTwo()) == {
+        "kind": [],
+        "wide": [],
+        "blocks": [],
+        "units": ["kind = mlp", "wide = True"],
+        "dropout": ["wide = True", "blocks = 3"],
+    }
+
+
+def test_what_fit_asks_for_under_a_value_of_its_own_is_found() -> None:
+    assert found(FitAsksMore())["strength"] == ["augment = True"]
+
+
+def test_what_the_source_names_and_nothing_asks_for_is_named() -> None:
+    class Three(keras_tuner.HyperModel):
+        def build(self, hp: Any) -> keras.Model:
+            if [hp.Boolean("a"), hp.Boolean("b"), hp.Boolean("c")] == [True] * 3:
+                hp.Int("hidden", 1, 3)
+                hp.Int(f"like_{hp.get('a')}", 1, 3)
+            return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+    assert discovered(Three(), TASK).lacking == ("hidden", "like_*")
+
+
+def test_one_name_under_two_scopes_that_the_default_leaves_shut() -> None:
+    def twice(hp: Any) -> None:
+        kind = hp.Choice("kind", ["none", "cnn", "mlp"])
+        with hp.conditional_scope("kind", ["cnn"]):
+            if kind == "cnn":
+                hp.Int("units", 1, 8)
+        with hp.conditional_scope("kind", ["mlp"]):
+            if kind == "mlp" and hp.Int("units", 16, 17) == 17:
+                hp.Boolean("extra")
+
+    space = [(one.name, str(one.allowed), [str(condition) for condition in one.conditions])
+             for one in discovered(OneFunction(twice), TASK).hyperparameters]  # fmt: skip
+    assert ("units", "a whole number from 1 to 8", ["kind = cnn"]) in space
+    assert ("units", "a whole number from 16 to 17", ["kind = mlp"]) in space
+    assert any(name == "extra" and conditions[0] == "kind = mlp" for name, _, conditions in space)
+
+
+def test_a_range_that_depends_on_another_value_is_searched_under_each() -> None:
+    def depending(hp: Any) -> None:
+        kind = hp.Choice("kind", ["small", "large", "huge"])
+        hp.Int("units", 8, 64 if kind == "small" else 512)
+        hp.Float("lr", 0.1, 0.2)
+
+    found = discovered(OneFunction(depending), TASK)
+    assert [(one.name, str(one.allowed), [str(condition) for condition in one.conditions])
+            for one in found.hyperparameters if one.name == "units"] == [
+        ("units", "a whole number from 8 to 64", ["kind = small"]),
+        ("units", "a whole number from 8 to 512", ["kind = large|huge"]),
+    ]  # fmt: skip
+    assert found.varying == ()
+
+
+def test_a_range_that_depends_on_what_is_not_discrete_is_named() -> None:
+    def depending(hp: Any) -> None:
+        width = hp.Int("width", 8, 4096)
+        hp.Int("units", 8, width + 8)
+
+    assert discovered(OneFunction(depending), TASK).varying == ("units",)

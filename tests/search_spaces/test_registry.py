@@ -34,6 +34,16 @@ def test_a_users_class_is_found_in_the_working_folder(tmp_path: Path) -> None:
     assert isinstance(spec("my_space_module:Mine", str(tmp_path)).create(), keras_tuner.HyperModel)
 
 
+def test_the_users_working_folder_is_entered_where_it_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of Ray begins elsewhere, and a `build` may open files."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs").mkdir()
+    spec("custom_cnn", str(tmp_path / "nowhere")).enter_folder()
+    assert Path.cwd() == tmp_path
+    spec("custom_cnn", str(tmp_path / "theirs")).enter_folder()
+    assert Path.cwd() == tmp_path / "theirs"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -13,8 +13,10 @@ import keras
 import keras_tuner
 import numpy as np
 
+from search_spaces.fit_call import call_fit
 from search_spaces.hyperparameter import Value
-from search_spaces.space import VALIDATION_BATCH, populated, targets
+from search_spaces.outputs import Outputs, with_probabilities
+from search_spaces.space import VALIDATION_BATCH, populated
 from tuner.trial.checkpoint import Changes, Checkpoint, Restore, counted
 from tuner.trial.datasets import ImageData
 from tuner.trial.errors import OUT_OF_MEMORY, Infeasible, OutOfMemory, TrialFailure
@@ -90,6 +92,7 @@ class Training:
         if logs is None:
             return None
         self.epoch += 1
+        logs = self._outputs.named(logs)
         metrics = {name: float(logs[name]) for name in METRICS if name in logs}
         for name, value in metrics.items():
             if not math.isfinite(value):
@@ -112,6 +115,8 @@ class Training:
     def save_model(self, path: Path) -> None:
         """Write the model as .keras, for inference: without optimizer, loss, augmentation or any of our code.
 
+        What is written gives a probability a class; its own outputs may be logits or sigmoids.
+
         Augmentation would act wherever the model is called as a function, in a SavedModel too: there Keras's (3.15)
         layers take `training=True` for granted.
 
@@ -121,7 +126,8 @@ class Training:
         """
         try:
             with _failures("the model cannot be saved"):
-                without(self.model, is_augmentation).save(path, include_optimizer=False)
+                plain = without(self.model, is_augmentation)
+                with_probabilities(plain, self._outputs.meaning).save(path, include_optimizer=False)
         except TrialFailure as failure:
             if isinstance(failure.__cause__, OSError):
                 raise failure.__cause__ from None
@@ -152,17 +158,19 @@ class Training:
         data, classes = self._data, len(self._data.class_names)
         if not self.model.built:  # a subclass, or Sequential without an Input: Keras would build it in fit
             self.model(keras.ops.convert_to_tensor(data.train_images[:1]))
+        self._outputs = outputs = Outputs.of(self.model, classes, data.train_images[:1])
         self._changes = Changes(self.model)
         if self._checkpoint is not None:
             self._changes.restore(self._checkpoint.variables)
         hand_over({})
         self._report = report = _Report(hand_over)
-        result = self._space.fit(
+        result = call_fit(
+            self._space,
             hp,
             self.model,
-            data.train_images,
-            targets(self.model, data.train_labels, classes),
-            validation_data=(data.validation_images, targets(self.model, data.validation_labels, classes)),
+            (data.train_images, outputs.targets(data.train_labels)),
+            lambda: report.position > 0,
+            validation_data=(data.validation_images, outputs.targets(data.validation_labels)),
             epochs=self._epochs,
             callbacks=[keras.callbacks.TerminateOnNaN(), *self._restored(), report],
             verbose=0,
