@@ -13,7 +13,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from results.best import best_trial, is_elsewhere
+from results import commands
+from results.best import best_trial, next_commands
 from results.description import in_words
 from results.drawings import draw
 from results.evaluation_figures import confusion_rows
@@ -29,10 +30,8 @@ from results.wording import (
     counted,
     duration,
     elapsed,
-    next_commands,
     percent,
     plain,
-    repeat_command,
     stored_features,
 )
 from search_spaces.configuration import shown
@@ -133,8 +132,10 @@ def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
         "seconds": elapsed(trials),
         "finalists_seconds": elapsed(results.again),
         "cost": cost(study, [*trials, *results.again]),
-        "commands": next_commands(results.paths, is_elsewhere(winner, finalists)) if winner else (),
-        "repeat": repeat_command(study, winner) if winner else None,
+        "commands": next_commands(results.paths, winner, finalists) if winner else (),
+        "repeat": winner and commands.once_more(study, winner, results.paths.source(study.data.source)),
+        "again": commands.report(commands.named(results.paths)),
+        "decide": commands.finalists(commands.named(results.paths)),
         "figures": draw(trials, frame, study.rungs, winner, finalists, test) if winner else None,
         "table": table,
         "hyperparameters": len(hyperparameter_columns(frame)),

@@ -9,6 +9,7 @@ from typing import Annotated as A
 
 from typer import Argument, Option, Typer
 
+from results.commands import classify
 from search_spaces.errors import UserError, reported
 from tuner.chatter import redirected
 
@@ -32,8 +33,11 @@ def main(
 
             with serving(served(model, samples, round(most_mb * 1e6)), host, port, timeout):
                 address = f"http://{host}:{port}"
-                print(f"{address}  drop an image there\n\ncurl --data-binary @IMAGE {address}/classify?top=3\n\n"
-                      "Ctrl+C ends it", file=terminal, flush=True)  # fmt: skip
+                print(
+                    f"{address}  drop an image there\n\n{classify(address)}\n\nCtrl+C ends it",
+                    file=terminal,
+                    flush=True,
+                )
                 for ending in (signal.SIGINT, signal.SIGTERM):  # also where a shell has the first one ignored
                     signal.signal(ending, signal.default_int_handler)
                 with suppress(KeyboardInterrupt):
