@@ -15,7 +15,7 @@ from tuner.chatter import redirected
 
 
 def main(
-    model: A[Path, Argument(help="A model that scripts/export.py wrote, or a run directory.")],
+    model: A[str, Argument(help="A model that scripts/export.py wrote, or a run directory.")],
     samples: A[Path | None, Option(help="Folder of images to offer for a try. Default: a run's examples.")] = None,
     host: A[str, Option(help="Address to listen on; 0.0.0.0 opens it to the network, to anybody.")] = "127.0.0.1",
     port: A[int, Option(min=1, max=65535)] = 8000,
@@ -29,9 +29,11 @@ def main(
             raise UserError("serving needs more packages: pip install 'thaw-tuner[serve]'")
         with redirected(log) as terminal:
             from results.served import served
-            from tuner.serving import serving
 
-            with serving(served(model, samples, round(most_mb * 1e6)), host, port, timeout):
+            found = served(model, samples, round(most_mb * 1e6))
+            from tuner.serving import serving  # after what may be missing is known, because Ray takes seconds
+
+            with serving(found, host, port, timeout):
                 address = f"http://{host}:{port}"
                 print(
                     f"{address}  drop an image there\n\n{classify(address)}\n\nCtrl+C ends it",

@@ -182,7 +182,7 @@ def test_what_is_next_is_what_the_scripts_take(paths: RunPaths) -> None:
     keep_model(paths, trial)
     export, predict = next_commands(paths, trial, [])
     assert options_of(export) == {"run": run, "out": Path("model.keras")}
-    assert options_of(predict) == {"model": Path("model.keras"), "images": ["IMAGE..."]}
+    assert options_of(predict) == {"model": "model.keras", "images": ["IMAGE..."]}
     assert options_of(commands.report(run)) == {"runs": [run]}
     given = {"finalists": 2, "space": "mine:Own", "open_test_again": True}
     assert options_of(commands.finalists(run, **given, retrain=None, no_retrain=True)) == given | {

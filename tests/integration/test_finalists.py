@@ -118,7 +118,8 @@ def test_an_interrupt_leaves_the_test_split_shut_and_the_rest_to_be_done(
     kept = [run for run in read_trials(paths.finalists) if run.state is TrialState.DONE]
     python, again, *words = shlex.split(rest.partition("Go on with: ")[2].splitlines()[0])
     assert (python, again) == ("python", f"scripts/{script}")
-    printed = run(script, *words, cwd=tmp_path)
+    command = [sys.executable, str(ROOT / "scripts" / script), *words]
+    printed = subprocess.check_output(command, cwd=tmp_path, text=True, timeout=400)
     assert f"({4 - len(kept)} trainings left)" in printed
     assert [run for run in read_trials(paths.finalists) if run in kept] == kept, "none of them is trained again"
     assert len(read_study(paths).test_openings) == 1
