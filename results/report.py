@@ -94,6 +94,11 @@ def write_report(paths: RunPaths) -> None:
     write_text(paths.report_text, environment().get_template("report.md").render(context))
 
 
+def is_missing(paths: RunPaths) -> bool:
+    """Whether there are trials and no report: who wrote them was killed, or still works."""
+    return not paths.report.is_file() and any(paths.trials.glob("*/trial.json"))
+
+
 def environment() -> Environment:
     """Where templates come from; everything that came from a user is escaped by them."""
     found = Environment(

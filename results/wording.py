@@ -85,6 +85,10 @@ def plain(text: object) -> str:
     return "".join(f"&#{ord(sign)};" if sign in "<>&|`*_[]\\#" else sign for sign in str(text))
 
 
+NO_REPORT = "The last session was ended before it could write its report"
+"""As a SIGTERM to all processes does it, a power cut, or a second Ctrl+C."""
+
+
 def from_here(path: Path) -> Path:
     """The path as one would type it: relative when it lies inside the current directory."""
     here = Path.cwd().resolve()

@@ -12,7 +12,7 @@ from results.paths import RunPaths
 from results.records import read_study
 from results.remote import existing_run
 from results.whole_file import Unwritable, storage_told
-from results.wording import from_here
+from results.wording import NO_REPORT, from_here
 from search_spaces.backbones import BACKBONES, check_names, find_weights, unseen
 from search_spaces.cifar_cnn import CLASSES
 from search_spaces.configuration import fixed
@@ -116,6 +116,7 @@ def go_on(config: StudyConfig) -> Study:
     with writing(paths), redirected(paths.log) as terminal, mirrored(paths, terminal):
         data = _load_same(config)
         print(f"Run {paths.name} in {paths.place}, resumed", file=terminal, flush=True)
+        _caught_up(paths, terminal)
         for note in not_given_again(read_study(paths), config):
             print(note, file=terminal, flush=True)
         _search(config, data, terminal, is_resumed=True)
@@ -244,6 +245,7 @@ def run_finalists(
     )
     with writing(paths), redirected(paths.log) as terminal, mirrored(paths, terminal):
         data = _load_same(config)
+        _caught_up(paths, terminal)
         with (
             _told_at_interrupt(paths, again, terminal),
             _reporting(paths),
@@ -282,6 +284,15 @@ def _reporting(paths: RunPaths) -> Iterator[None]:
             _write_report(paths)
         raise
     _write_report(paths)
+
+
+def _caught_up(paths: RunPaths, terminal: TextIO) -> None:
+    """Write the report of an earlier session that was killed before it could, and say so."""
+    from results.report import is_missing, write_report
+
+    if is_missing(paths):
+        write_report(paths)
+        print(f"{NO_REPORT}; it is written now: {from_here(paths.report)}", file=terminal, flush=True)
 
 
 def _write_report(paths: RunPaths) -> None:
