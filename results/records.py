@@ -63,6 +63,9 @@ class EpochRecord:
     seconds: Seconds
     ended: Seconds
     """After the study's start."""
+    cross_entropy: Finite | None = None
+    """The loss without penalties and label smoothing, where the model reports it; None in older records."""
+    val_cross_entropy: Finite | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,8 @@ class Example:
     called: int
     probability: float
     """Of the class that it was called."""
+    source: str = ""
+    """The image's own file, from the data's folder on; empty where images have no files, and in older records."""
 
 
 @dataclass(frozen=True)
