@@ -83,6 +83,7 @@ def svg(figure: Figure, name: str) -> str:
     text = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with rc_context({**STYLE, "svg.hashsalt": name}):
+        figure.draw_without_rendering()  # which makes the labels
         for axes in figure.axes:
             _thin_out(axes)
         figure.savefig(text, format="svg", metadata=nothing)
@@ -97,7 +98,6 @@ def _thin_out(axes: Axes) -> None:
     """Hide every second tick label, and again, until none touches the next; names along the x axis are all needed."""
     named = isinstance(axes.xaxis.get_major_locator(), FixedLocator)
     for axis in (axes.yaxis,) if named else (axes.xaxis, axes.yaxis):
-        axes.get_figure(root=True).draw_without_rendering()  # which makes the labels
         labels = [label for label in axis.get_ticklabels() if label.get_text()]
         while _collide(labels):
             for label in labels[1::2]:
@@ -106,8 +106,8 @@ def _thin_out(axes: Axes) -> None:
 
 
 def _collide(labels: Sequence[Text]) -> bool:
-    """Whether one runs into the next."""
-    boxes = [label.get_window_extent() for label in labels]
+    """Whether one runs into the next, or nearly."""
+    boxes = [label.get_window_extent().padded(2) for label in labels]
     return any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
 
 

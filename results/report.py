@@ -261,7 +261,7 @@ def _setting(name: str, value: Any) -> str:
     if name.endswith("memory") and isinstance(value, float):
         return f"{value / 2**30:.1f} GiB"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "none"
     if value is None or isinstance(value, bool):
         return {None: "not set", True: "yes", False: "no"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -418,3 +418,12 @@ def test_a_report_needs_no_cluster_and_no_training_library() -> None:
     heavy = "{'ray', 'optuna', 'keras', 'keras_tuner', 'tensorflow'}"
     code = f"import sys, results.report, results.summary; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_winners_loss_is_shown_without_penalties_where_that_is_recorded(tmp_path: Path) -> None:
+    trial = a_trial(0, [0.5, 0.6])
+    epochs = tuple(replace(epoch, loss=37.0, cross_entropy=1.5, val_cross_entropy=1.25) for epoch in trial.epochs)
+    page = page_of(write_run(tmp_path / "run", [replace(trial, epochs=epochs)]))
+    assert "Cross-entropy, without the penalties on weights" in page
+    assert 'aria-label="Cross-entropy of the winner against its epochs"' in page
+    assert "penalties on weights and label smoothing are in it" in page_of(write_run(tmp_path / "older", [trial]))
