@@ -14,6 +14,7 @@ import keras_tuner
 import numpy as np
 
 from search_spaces.hyperparameter import Value
+from search_spaces.optimization import CROSS_ENTROPY
 from search_spaces.space import VALIDATION_BATCH, populated, targets
 from tuner.trial.checkpoint import Changes, Checkpoint, Restore, counted
 from tuner.trial.datasets import ImageData
@@ -27,6 +28,8 @@ from tuner.trial.seeding import set_random_seed
 from tuner.trial.traced import TracedModels
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+OPTIONAL = (CROSS_ENTROPY, f"val_{CROSS_ENTROPY}")
+"""Reported by models that have them: those of the bundled spaces do."""
 
 
 class Training:
@@ -90,7 +93,7 @@ class Training:
         if logs is None:
             return None
         self.epoch += 1
-        metrics = {name: float(logs[name]) for name in METRICS if name in logs}
+        metrics = {name: float(logs[name]) for name in (*METRICS, *OPTIONAL) if name in logs}
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise TrialFailure(f"diverged: {name} is {value} in epoch {self.epoch}")

@@ -348,3 +348,14 @@ def test_a_kerastuner_users_model_runs_here_and_there(space: keras_tuner.HyperMo
     y = targets(space.build(keras_tuner.HyperParameters()), labels, 10)
     theirs.search(images[:30], y[:30], validation_data=(images[30:], y[30:]), epochs=2, verbose=0)
     assert len(theirs.oracle.trials) == 2
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_cross_entropy_is_told_without_the_penalty_that_the_loss_holds(two_colours: ImageData, optimizer: str) -> None:
+    one = training(two_colours, weight_decay=0.01, optimizer=optimizer)
+    epoch = one.run_epoch()
+    assert epoch is not None
+    penalty = float(sum(one.model.losses)) if one.model.losses else 0.0
+    assert (penalty > 0.01) == (optimizer == "adam"), "AdamW decays weights beside the loss"
+    assert epoch["val_loss"] - penalty == pytest.approx(epoch["val_categorical_crossentropy"], rel=1e-3)
+    assert epoch["categorical_crossentropy"] <= epoch["loss"] + 1e-3
