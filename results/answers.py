@@ -49,3 +49,5 @@ def _json(answers: Sequence[Answer], out: TextIO) -> None:
 
 
 FORMATS: dict[str, Callable[[Sequence[Answer], TextIO], None]] = {"table": _table, "csv": _csv, "json": _json}
+TOP = {"table": 3, "csv": 1, "json": 3}
+"""Classes of each image by default: as CSV a row an image."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from results import commands
 from results.candidate import candidate
 from results.evaluation import Evaluation
 from results.finalists import Finalist, handed_over, ranked
@@ -129,3 +130,30 @@ def best_trial(
 def is_elsewhere(winner: TrialRecord | None, finalists: Sequence[Finalist]) -> bool:
     """Whether its model is in the run directory of another driver; finalists are trained here."""
     return winner is not None and bool(winner.driver) and not finalists
+
+
+def next_commands(paths: RunPaths, winner: TrialRecord, finalists: Sequence[Finalist]) -> tuple[str, ...]:
+    """What to type once a run has a winner: export its model, then classify images with it.
+
+    A line that begins with # says why there is none to export here.
+    """
+    use = commands.predict(commands.MODEL)
+    if is_elsewhere(winner, finalists):
+        where = "# The best trial is another driver's; in that one's run directory, RUN:"
+        return where, commands.export("RUN"), use
+    run = commands.named(paths)
+    if why := _no_model(paths):
+        again = commands.finalists(run, open_test_again=paths.test.is_file())
+        return f"# There is no model to export: {why}. This trains one:", again, commands.export(run), use
+    return commands.export(run), use
+
+
+def _no_model(paths: RunPaths) -> str | None:
+    """Why export.py would fail, if it would. Of a run in an object store, models are there and not on this machine."""
+    if paths.remote:
+        return None
+    try:
+        gone = [member.file for member in candidate(paths).members if not member.file.is_file()]
+    except UserError as error:
+        return str(error)
+    return f"{gone[0]} is not there" if gone else None

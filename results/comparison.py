@@ -5,7 +5,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from results.figures import LINES, progress_of_several, svg
+from results.drawings import Both
+from results.figures import LINES, NARROW, progress_of_several, svg
 from results.paths import RunPaths
 from results.report import Results, environment
 from results.whole_file import write_text, writing_to
@@ -29,7 +30,10 @@ def write_comparison(runs: Sequence[RunPaths], out: Path) -> None:
         names=names,
         colours=LINES[: len(names)],
         has_curve=any(trial.epochs for one in found for trial in one.trials),
-        progress=Markup(svg(progress_of_several(drawn), "progress")),
+        progress=Both(
+            Markup(svg(progress_of_several(drawn), "progress")),
+            Markup(svg(progress_of_several(drawn, NARROW), "narrow progress")),
+        ),
         rows=_rows(found),
         configurations=_configurations(found),
         is_same_data=len({one.study.data.fingerprint for one in found}) == 1,

@@ -1,7 +1,6 @@
 """How good a classifier is on images that chose nothing: accuracy with its interval, classes, calibration."""
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
@@ -32,6 +31,22 @@ class CalibrationBin:
 
 
 @dataclass(frozen=True)
+class Mistaken:
+    """Images of one class that were called another."""
+
+    label: int
+    called: int
+    images: int
+    of: int
+    """Images of the class."""
+
+    @property
+    def share(self) -> float:
+        """Of the class's images: a rare class counts as a common one does."""
+        return self.images / self.of
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What a classifier did on labelled images; all shares are of 1."""
 
@@ -51,14 +66,15 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     """Images: a row a class that they are of, a column a class that they were called."""
 
-    def confused(self, most: int) -> list[tuple[int, int, int]]:
-        """The pairs of classes most often taken for each other: both, and the images of either, worst first."""
-        counts = np.array(self.confusion)
-        pairs = [
-            (one, other, int(counts[one, other] + counts[other, one]))
-            for one, other in combinations(range(len(counts)), 2)
+    def mistaken(self, most: int) -> list[Mistaken]:
+        """The classes whose images were most often called another one, by the share of the class, worst first."""
+        found = [
+            Mistaken(one, other, images, sum(row))
+            for one, row in enumerate(self.confusion)
+            for other, images in enumerate(row)
+            if images and one != other
         ]
-        return [pair for pair in sorted(pairs, key=lambda pair: -pair[2])[:most] if pair[2]]
+        return sorted(found, key=lambda each: (-each.share, -each.images))[:most]
 
 
 def evaluate(labels: np.ndarray, probabilities: np.ndarray) -> Evaluation:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from results.evaluation import BINS, Evaluation
-from results.figures import COLOURS, STYLE, blank
+from results.figures import COLOURS, HALF, STYLE, blank
 
 MOST_CLASSES = 20
 """A larger confusion matrix is no longer read; the worst pairs say what matters."""
@@ -15,13 +15,17 @@ MOST_CLASSES = 20
 
 @rc_context(STYLE)
 def calibration(found: Evaluation) -> Figure:
-    """How often it was right against how sure it was, a bar for each tenth; on the diagonal it knows what it knows."""
-    figure, axes = blank(5.0, 3.1)
+    """How often it was right against how sure it was, a bar for each tenth with its images above it.
+
+    On the diagonal it knows what it knows.
+    """
+    figure, axes = blank(*HALF)
     centres = [(min(int(one.confidence * BINS), BINS - 1) + 0.5) / BINS for one in found.bins]
-    axes.bar(centres, [one.accuracy for one in found.bins], width=0.9 / BINS, color=COLOURS["done"], alpha=0.8)
+    bars = axes.bar(centres, [one.accuracy for one in found.bins], width=0.9 / BINS, color=COLOURS["done"], alpha=0.8)
     axes.plot([0, 1], [0, 1], "--", color=COLOURS["muted"], linewidth=1)
     axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
+    axes.bar_label(bars, [f"{one.images:,}" for one in found.bins], padding=2, fontsize=8)
+    axes.set_ylim(0, 1.08)
     axes.set_xlabel("probability of the class that it was called")
     axes.set_ylabel("share that was right")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))

@@ -1,5 +1,6 @@
 """A few images of the test split for people to look at: right and wrong ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ LARGEST = 160
 
 
 def save_examples(
-    folder: Path, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
+    folder: Path, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, sources: Sequence[str] = ()
 ) -> tuple[Example, ...]:
     """Write the mistakes that the model is surest of, and right answers of all degrees of confidence, as PNG files.
 
@@ -23,6 +24,7 @@ def save_examples(
         images: uint8 (n, side, side, 3).
         labels: (n,).
         probabilities: (n, classes).
+        sources: the n images' own files; empty where they have none.
     """
     called, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     falling = np.argsort(-sure, kind="stable")
@@ -36,5 +38,6 @@ def save_examples(
         picture.thumbnail((LARGEST, LARGEST))
         file = f"{number:05d}.png"
         picture.save(folder / file)
-        found.append(Example(file, int(labels[number]), int(called[number]), float(sure[number])))
+        source = sources[number] if sources else ""
+        found.append(Example(file, int(labels[number]), int(called[number]), float(sure[number]), source))
     return tuple(found)

@@ -1,6 +1,7 @@
 """The figures of a study over time: its progress, how each trial learned, and who trained it when."""
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,9 +9,11 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
 
 from results.records import TrialRecord, TrialState
+from results.wording import elapsed
 
 COLOURS = {
     "ink": "#1d2430",
@@ -24,6 +27,9 @@ COLOURS = {
     "infeasible": "#8a6fb0",
 }
 """Drawn with these; on the page each is the CSS variable of its name, so that figures follow light and dark."""
+
+HALF, WIDE, NARROW = (4.5, 2.9), 10.4, 4.5
+"""Inches: a figure that stands beside another, and the width of one that stands alone, on a screen and on a phone."""
 
 LINES = ("done", "stopped", "running", "failed", "muted", "ink")
 """The colours that tell runs apart."""
@@ -70,16 +76,39 @@ def blank(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as an `<svg>` element to stand in a page; `name` keeps its ids apart from those of other figures."""
+    """The figure as an `<svg>` element to stand in a page; `name` keeps its ids apart from those of other figures.
+
+    Of tick labels that would run into each other some are left out.
+    """
     text = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with rc_context({**STYLE, "svg.hashsalt": name}):
+        figure.draw_without_rendering()  # which makes the labels
+        for axes in figure.axes:
+            _thin_out(axes)
         figure.savefig(text, format="svg", metadata=nothing)
     element = text.getvalue()
     element = element[element.index("<svg") :]
     for variable, value in COLOURS.items():
         element = element.replace(f": {value}", f": var(--{variable})")
     return element
+
+
+def _thin_out(axes: Axes) -> None:
+    """Hide every second tick label, and again, until none touches the next; names along the x axis are all needed."""
+    named = isinstance(axes.xaxis.get_major_locator(), FixedLocator)
+    for axis in (axes.yaxis,) if named else (axes.xaxis, axes.yaxis):
+        labels = [label for label in axis.get_ticklabels() if label.get_text()]
+        while _collide(labels):
+            for label in labels[1::2]:
+                label.set_visible(False)
+            labels = labels[::2]
+
+
+def _collide(labels: Sequence[Text]) -> bool:
+    """Whether one runs into the next, or nearly."""
+    boxes = [label.get_window_extent().padded(2) for label in labels]
+    return any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
 
 
 def epochs_over_time(trials: Sequence[TrialRecord]) -> pd.DataFrame:
@@ -91,27 +120,32 @@ def epochs_over_time(trials: Sequence[TrialRecord]) -> pd.DataFrame:
 
 @rc_context(STYLE)
 def progress(trials: Sequence[TrialRecord]) -> Figure:
-    """Validation accuracy of every epoch over the study's time, and the best so far as a step line."""
-    epochs = epochs_over_time(trials)
-    unit, label = _time_unit(epochs["seconds"].max())
-    figure, axes = blank(5.0, 3.1)
+    """Validation accuracy of every epoch over all the study's time, and the best so far as a step line."""
+    epochs, end = epochs_over_time(trials), elapsed(trials)
+    unit, label = _time_unit(end)
+    figure, axes = blank(*HALF)
     times = epochs["seconds"] / unit
     axes.scatter(times, epochs["val_accuracy"], s=12, alpha=0.45, linewidths=0, c=epochs["state"].map(colour))
-    axes.step(times, epochs["best"], where="post", color=COLOURS["ink"], linewidth=1.8)
-    axes.set_xlim(left=0)
+    best = epochs["best"].tolist()
+    axes.step([*times, end / unit], [*best, best[-1]], where="post", color=COLOURS["ink"], linewidth=1.8)
+    axes.set_xlim(0, 1.02 * end / unit)
     axes.set_xlabel(f"{label} since the study's start")
     accuracy_axis(axes)
     return figure
 
 
 @rc_context(STYLE)
-def progress_of_several(runs: Mapping[str, Sequence[TrialRecord]]) -> Figure:
+def progress_of_several(runs: Mapping[str, Sequence[TrialRecord]], width: float = WIDE) -> Figure:
     """The best validation accuracy so far over each study's time; at most as many runs as there are `LINES`."""
-    frames = {name: epochs_over_time(trials) for name, trials in runs.items()}
-    unit, label = _time_unit(max((frame["seconds"].max() for frame in frames.values() if len(frame)), default=0.0))
-    figure, axes = blank(10.4, 3.6)
-    for (name, frame), own in zip(frames.items(), LINES, strict=False):
-        axes.step(frame["seconds"] / unit, frame["best"], where="post", color=COLOURS[own], linewidth=1.8, label=name)
+    unit, label = _time_unit(max(map(elapsed, runs.values()), default=0.0))
+    figure, axes = blank(width, 3.6)
+    for (name, trials), own in zip(runs.items(), LINES, strict=False):
+        frame = epochs_over_time(trials)
+        times, best = [*frame["seconds"], elapsed(trials)], [*frame["best"], *frame["best"].tail(1)]
+        axes.step(
+            [seconds / unit for seconds in times[: len(best)]], best,
+            where="post", color=COLOURS[own], linewidth=1.8, label=name,
+        )  # fmt: skip
     axes.set_xlim(left=0)
     axes.set_xlabel(f"{label} since each study's start")
     accuracy_axis(axes)
@@ -124,7 +158,7 @@ def learning_curves(trials: Sequence[TrialRecord], best: int, rungs: Sequence[in
 
     A dotted line stands at each of the `rungs`.
     """
-    figure, axes = blank(5.0, 3.1)
+    figure, axes = blank(*HALF)
     for rung in rungs:
         axes.axvline(rung, color=COLOURS["muted"], linestyle=":", linewidth=1, zorder=1)
     for trial in trials:
@@ -137,16 +171,16 @@ def learning_curves(trials: Sequence[TrialRecord], best: int, rungs: Sequence[in
 
 
 @rc_context(STYLE)
-def timeline(trials: Sequence[TrialRecord]) -> Figure:
+def timeline(trials: Sequence[TrialRecord], width: float = WIDE) -> Figure:
     """When each worker trained which trials: a bar a trial, in the row of its worker.
 
-    Trials of which the worker is not known, because they ended before their first epoch, have the row below.
+    A worker is known from its first epoch on; trials that ended before have the row below.
     """
     workers = list(dict.fromkeys(trial.worker or "" for trial in sorted(trials, key=lambda trial: trial.started)))
     rows = {worker: row for row, worker in enumerate(sorted(workers, key=lambda worker: worker == ""))}
     unit, label = _time_unit(max((trial.started + trial.seconds for trial in trials), default=0.0))
     height = max(0.12, min(0.3, 3.0 / len(rows)))
-    figure, axes = blank(10.4, 0.7 + height * len(rows))
+    figure, axes = blank(width, 0.7 + height * len(rows))
     for state in dict.fromkeys(trial.state for trial in trials):
         own = [trial for trial in trials if trial.state is state]
         axes.barh(
@@ -158,29 +192,27 @@ def timeline(trials: Sequence[TrialRecord]) -> Figure:
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel(f"{label} since the study's start")
-    axes.set_yticks(range(len(rows)), [str(row + 1) if worker else "none" for worker, row in rows.items()])
+    axes.set_yticks(range(len(rows)), [str(row + 1) if worker else "before an epoch" for worker, row in rows.items()])
     axes.set_ylabel("worker")
     axes.grid(visible=False, axis="y")
     return figure
 
 
 @rc_context(STYLE)
-def training_curves(runs: Sequence[TrialRecord]) -> Figure:
-    """Loss and accuracy of a few runs of one configuration: training dashed, validation solid."""
-    figure = Figure(figsize=(10.4, 3.1), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for axes, name in ((left, "loss"), (right, "accuracy")):
-        for run in runs:
-            epochs = [epoch.epoch for epoch in run.epochs]
-            for prefix, line, own in (("", "--", "stopped"), ("val_", "-", "done")):
-                values = [getattr(epoch, prefix + name) for epoch in run.epochs]
-                axes.plot(
-                    epochs, values, line, color=COLOURS[own], linewidth=1.4, marker="." if len(epochs) < 3 else ""
-                )
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.yaxis.set_major_formatter(PercentFormatter(1.0))
+def training_curves(runs: Sequence[TrialRecord], measure: str) -> Figure:
+    """A measure of a few runs of one configuration, as `EpochRecord` names it: training dashed, validation solid."""
+    figure, axes = blank(*HALF)
+    for run in runs:
+        epochs = [epoch.epoch for epoch in run.epochs]
+        marker = "." if len(epochs) < 3 else ""
+        for prefix, line, own in (("", "--", "stopped"), ("val_", "-", "done")):
+            values = [getattr(epoch, prefix + measure) for epoch in run.epochs]
+            axes.plot(epochs, values, line, color=COLOURS[own], linewidth=1.4, marker=marker)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(measure.replace("_", "-"))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if measure == "accuracy":
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     return figure
 
 

@@ -18,19 +18,28 @@ from search_spaces.configuration import shown
 WIDE = 30.0
 """Values that span more than this factor go on a log axis."""
 
+POINTS = 4
+"""Fewer trials that have a hyperparameter say nothing of it."""
+
 FEW = 6
 """So many different numbers, at most, can stand side by side."""
 
 
 def against_accuracy(frame: pd.DataFrame) -> dict[str, Figure]:
-    """A figure for each hyperparameter of the leaderboard that took at least two values.
+    """A figure for each hyperparameter of the leaderboard that took at least two values, in `POINTS` trials or more.
 
     A trial in which the hyperparameter is not active, or without an accuracy, has no point.
     """
     ranked = frame[frame["val_accuracy"].notna()]
-    limits = _limits(ranked["val_accuracy"].astype(float))
-    varied = [name for name in hyperparameter_columns(frame) if ranked[name].nunique() > 1]
+    limits = accuracy_limits(ranked)
+    varied = [name for name in varied_columns(frame) if ranked[name].notna().sum() >= POINTS]
     return {name: _panel(ranked[ranked[name].notna()], name, limits) for name in varied}
+
+
+def varied_columns(frame: pd.DataFrame) -> list[str]:
+    """The hyperparameters that took at least two values among the ranked trials of a leaderboard."""
+    ranked = frame[frame["val_accuracy"].notna()]
+    return [name for name in hyperparameter_columns(frame) if ranked[name].nunique() > 1]
 
 
 def in_strips(values: pd.Series) -> bool:
@@ -88,8 +97,9 @@ def _strips(axes: Axes, values: pd.Series) -> Sequence[float]:
     choices = choices_of(values)
     labels = [short(shown(choice)) for choice in choices]
     crowded = sum(map(len, labels)) > 18
+    turned = 0 if not crowded else 25 if len(labels) <= FEW else 90
     axes.xaxis.set_major_locator(FixedLocator(range(len(choices))))
-    axes.set_xticks(range(len(choices)), labels, rotation=25 if crowded else 0, ha="right" if crowded else "center")
+    axes.set_xticks(range(len(choices)), labels, rotation=turned, ha="right" if turned == 25 else "center")
     axes.set_xlim(-0.5, len(choices) - 0.5)
     jitter = np.random.default_rng(0).uniform(-0.16, 0.16, len(values))
     return [choices.index(value) + shift for value, shift in zip(values, jitter, strict=True)]
@@ -105,6 +115,8 @@ def short(label: str) -> str:
     return label if len(label) <= 14 else f"{label[:13]}…"
 
 
-def _limits(accuracies: pd.Series) -> tuple[float, float]:
+def accuracy_limits(ranked: pd.DataFrame) -> tuple[float, float]:
+    """Of an axis that several figures of ranked trials share."""
+    accuracies = ranked["val_accuracy"].astype(float)
     margin = max(0.05 * (accuracies.max() - accuracies.min()), 0.005)
     return accuracies.min() - margin, accuracies.max() + margin

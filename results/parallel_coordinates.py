@@ -1,6 +1,7 @@
 """All trials at once: a line a trial across the hyperparameters that mattered, to its accuracy."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
@@ -8,13 +9,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from results.figures import COLOURS, STYLE, blank
+from results.figures import COLOURS, STYLE, WIDE, blank
 from results.hyperparameter_figures import choices_of, in_strips, on_log_axis, short
 from results.leaderboard import hyperparameter_columns
 from search_spaces.configuration import shown
 
-MOST = 7
-"""Hyperparameters side by side; more would be a thicket."""
+MOST, MOST_NARROW = 7, 3
+"""Hyperparameters side by side; more would be a thicket, on a phone sooner."""
 INACTIVE = -0.12
 """Where a hyperparameter that a trial does not have is drawn, below its scale of 0 to 1."""
 BEST = 0.1
@@ -24,8 +25,10 @@ LINES = 500
 
 
 @rc_context(STYLE)
-def parallel_coordinates(frame: pd.DataFrame, shares: pd.Series | None) -> Figure | None:
-    """From a leaderboard; of more than `MOST` hyperparameters the most important, by their `shares`.
+def parallel_coordinates(
+    frame: pd.DataFrame, shares: pd.Series | None, width: float = WIDE, most: int = MOST
+) -> Figure | None:
+    """From a leaderboard; of more than `most` hyperparameters the most important, by their `shares`.
 
     None unless two trials and two hyperparameters differ.
     """
@@ -33,10 +36,10 @@ def parallel_coordinates(frame: pd.DataFrame, shares: pd.Series | None) -> Figur
     varied = [name for name in hyperparameter_columns(frame) if ranked[name].nunique(dropna=False) > 1]
     if shares is not None:
         varied = [str(name) for name in shares.index if name in varied]
-    names = varied[:MOST]
+    names = varied[:most]
     if len(ranked) < 2 or len(names) < 2:
         return None
-    figure, axes = blank(10.4, 3.6)
+    figure, axes = blank(width, 3.6)
     places = [_scale(axes, number, ranked[name]) for number, name in enumerate(names)]
     places.append(_scale(axes, len(names), ranked["val_accuracy"], percent=True))
     lines = list(zip(*places, strict=True))
@@ -47,7 +50,7 @@ def parallel_coordinates(frame: pd.DataFrame, shares: pd.Series | None) -> Figur
             range(len(heights)), heights, color=COLOURS["done" if best else "muted"], zorder=3 if best else 2,
             alpha=0.9 if best else 0.25, linewidth=1.5 if best else 0.7,
         )  # fmt: skip
-    axes.set_xticks(range(len(places)), [*names, "val accuracy"])
+    axes.set_xticks(range(len(places)), [*map(_broken, names), "val accuracy"])
     axes.tick_params(axis="x", length=0, labelcolor=COLOURS["ink"], labelsize=8.5)
     axes.set_xlim(-0.3, len(places) - 0.4)
     axes.set_ylim(INACTIVE - 0.06, 1.06)
@@ -56,6 +59,11 @@ def parallel_coordinates(frame: pd.DataFrame, shares: pd.Series | None) -> Figur
     for spine in axes.spines.values():
         spine.set_visible(False)
     return figure
+
+
+def _broken(name: str) -> str:
+    """A long name in several lines, so that it does not run into the next one."""
+    return "\n".join(textwrap.wrap(name.replace("_", "_ "), 14)).replace("_ ", "_")
 
 
 def _scale(axes: Axes, number: int, values: pd.Series, percent: bool = False) -> Sequence[float]:
@@ -89,4 +97,4 @@ def _share(value: float, low: float, high: float, log: bool) -> float:
 
 
 def _mark(value: float, percent: bool) -> str:
-    return f"{value:.1%}" if percent else shown(float(value))
+    return f"{value:.1%}" if percent else shown(int(value) if value == int(value) else float(value))

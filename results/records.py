@@ -14,6 +14,7 @@ from results.paths import RunPaths, trial_name
 from results.whole_file import write_text
 from search_spaces.configuration import Configuration
 from search_spaces.errors import UserError
+from search_spaces.hyperparameter import Hyperparameter
 
 AWAY = "move its folder away to go on without it"
 
@@ -62,6 +63,9 @@ class EpochRecord:
     seconds: Seconds
     ended: Seconds
     """After the study's start."""
+    cross_entropy: Finite | None = None
+    """The loss without penalties and label smoothing, where the model reports it; None in older records."""
+    val_cross_entropy: Finite | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,8 @@ class StudyRecord:
     """Of all its trainings: measured anew it might be another, and the same trial would end otherwise."""
     hyperparameters: tuple[str, ...] = field(default=())
     """Names, in the order in which the space declares them."""
+    declared: tuple[Hyperparameter, ...] = ()
+    """The hyperparameters with their ranges and defaults, as they were searched; empty in a record of before."""
     rungs: tuple[int, ...] = ()
     """Epochs after which the scheduler may stop a trial."""
     space: str = ""
@@ -177,6 +183,8 @@ class Example:
     called: int
     probability: float
     """Of the class that it was called."""
+    source: str = ""
+    """The image's own file, from the data's folder on; empty where images have no files, and in older records."""
 
 
 @dataclass(frozen=True)

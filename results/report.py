@@ -2,7 +2,7 @@
 
 import base64
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from results.best import best_trial, is_elsewhere
+from results import commands
+from results.best import best_trial, next_commands
 from results.description import in_words
 from results.drawings import draw
 from results.evaluation_figures import confusion_rows
@@ -29,13 +30,11 @@ from results.wording import (
     counted,
     duration,
     elapsed,
-    next_commands,
     percent,
     plain,
-    repeat_command,
     stored_features,
 )
-from search_spaces.configuration import shown
+from search_spaces.configuration import Configuration, differing, shown
 
 ENDINGS = {
     "DONE": "done",
@@ -47,7 +46,8 @@ ENDINGS = {
 }
 ROWS = 200
 """Of the leaderboard on the page; `leaderboard.csv` has all."""
-WORST_PAIRS = 5
+WORST = 5
+"""Pairs of classes that are named."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,11 @@ def write_report(paths: RunPaths) -> None:
     write_text(paths.report_text, environment().get_template("report.md").render(context))
 
 
+def is_missing(paths: RunPaths) -> bool:
+    """Whether there are trials and no report: who wrote them was killed, or still works."""
+    return not paths.report.is_file() and any(paths.trials.glob("*/trial.json"))
+
+
 def environment() -> Environment:
     """Where templates come from; everything that came from a user is escaped by them."""
     found = Environment(
@@ -116,6 +121,7 @@ def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
         "study": study,
         "started": f"{datetime.fromisoformat(study.started):%Y-%m-%d %H:%M %Z}",
         "winner": winner,
+        "configuration": _configuration(study, winner),
         "in_words": in_words(winner.configuration) if winner else "",
         "trials": trials,
         "finalists": finalists,
@@ -123,18 +129,21 @@ def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
         "failed_finalists": failures(failed(results.again)),
         "test": test,
         "confusion": test and confusion_rows(test.evaluation),
-        "pairs": test.evaluation.confused(WORST_PAIRS) if test else (),
+        "mistaken": test.evaluation.mistaken(WORST) if test else (),
         "examples": _examples(results),
-        "states": _states(trials),
+        "trials_told": _told(trials, study.options.get("trials")),
         "legend": _legend(trial for trial in trials if trial.epochs),
+        "has_unknown_workers": not all(trial.worker for trial in trials),
         "all_states": _legend(trials),
         "features": stored_features(trials),
         "running": sum(trial.state is TrialState.RUNNING for trial in trials),
         "seconds": elapsed(trials),
         "finalists_seconds": elapsed(results.again),
         "cost": cost(study, [*trials, *results.again]),
-        "commands": next_commands(results.paths, is_elsewhere(winner, finalists)) if winner else (),
-        "repeat": repeat_command(study, winner) if winner else None,
+        "commands": next_commands(results.paths, winner, finalists) if winner else (),
+        "repeat": winner and commands.once_more(study, winner, results.paths.source(study.data.source)),
+        "again": commands.report(commands.named(results.paths)),
+        "decide": commands.finalists(commands.named(results.paths)),
         "figures": draw(trials, frame, study.rungs, winner, finalists, test) if winner else None,
         "table": table,
         "hyperparameters": len(hyperparameter_columns(frame)),
@@ -147,6 +156,22 @@ def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """The winner's configuration: what it changed, and what it left as the space declares it."""
+
+    changed: Configuration
+    defaults: Configuration
+
+
+def _configuration(study: StudyRecord, winner: TrialRecord | None) -> Shown | None:
+    if winner is None:
+        return None
+    changed = differing(winner.configuration, study.declared)
+    defaults = {name: value for name, value in winner.configuration.items() if name not in changed}
+    return Shown(changed, defaults)
+
+
+@dataclass(frozen=True)
 class Picture:
     """An image of the test split as the page shows it."""
 
@@ -156,6 +181,8 @@ class Picture:
     called: str
     probability: float
     is_right: bool
+    name: str
+    """Its file, from the data's folder on; may be empty."""
 
 
 def _examples(results: Results) -> list[Picture]:
@@ -163,7 +190,9 @@ def _examples(results: Results) -> list[Picture]:
         return []
     names = results.study.data.class_names
     return [
-        Picture(_inline(file), names[one.label], names[one.called], one.probability, one.label == one.called)
+        Picture(
+            _inline(file), names[one.label], names[one.called], one.probability, one.label == one.called, one.source
+        )
         for one in results.test.examples
         if (file := results.paths.examples / one.file).is_file()
     ]
@@ -173,10 +202,12 @@ def _inline(file: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
-def _states(trials: Sequence[TrialRecord]) -> str:
-    """`6 done, 10 stopped early`."""
+def _told(trials: Sequence[TrialRecord], asked: int | None) -> str:
+    """`16: 6 done, 10 stopped early`; with how many were asked for, where there are fewer: `4 of 12 asked for: ...`."""
     counts = Counter(trial.state.value for trial in trials)
-    return ", ".join(f"{counts[state]} {ending}" for state, ending in ENDINGS.items() if counts[state])
+    number = f"{len(trials)} of {asked} asked for" if asked and len(trials) < asked else str(len(trials))
+    endings = ", ".join(f"{counts[state]} {ending}" for state, ending in ENDINGS.items() if counts[state])
+    return f"{number}: {endings}" if endings else number
 
 
 def _legend(trials: Iterable[TrialRecord]) -> list[tuple[str, str]]:
@@ -214,11 +245,23 @@ def _flat(nested: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, st
             yield f"{before}{name}".replace("_", " "), _setting(name, value)
 
 
+UNITS: Mapping[str, Callable[[float], str]] = {
+    "time_budget": duration,
+    "trial_timeout": duration,
+    "max_latency": lambda milliseconds: f"{milliseconds:g} ms an image",
+    "feature_store_gb": lambda gigabytes: f"{gigabytes:g} GB",
+    "max_parameters": lambda count: f"{count:,}",
+}
+"""How settings are written that are plain numbers in the record."""
+
+
 def _setting(name: str, value: Any) -> str:
+    if name in UNITS and isinstance(value, int | float):
+        return UNITS[name](value)
     if name.endswith("memory") and isinstance(value, float):
         return f"{value / 2**30:.1f} GiB"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "none"
     if value is None or isinstance(value, bool):
         return {None: "not set", True: "yes", False: "no"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from results.best import best_trial, is_elsewhere
+from results.best import best_trial, next_commands
 from results.finalists import failed, outcome, ranked
 from results.leaderboard import MEASURES, failures, leaderboard
 from results.paths import RunPaths
 from results.records import TrialRecord, read_study, read_test, read_trials
-from results.wording import TITLES, cell, counted, from_here, next_commands, stored_features
+from results.wording import TITLES, cell, counted, from_here, stored_features
 from search_spaces.configuration import one_line
 
 ROWS = 5
@@ -47,10 +47,11 @@ def print_summary(paths: RunPaths, file: TextIO | None = None) -> int:
     console.print()
     console.print(f"Report       {from_here(paths.report)}", soft_wrap=True)
     console.print(f"Leaderboard  {from_here(paths.leaderboard)}", soft_wrap=True)
-    if top.empty:
+    winner = best_trial(trials, finalists, test)
+    if winner is None:
         return 1
     console.print("\nNext:")
-    for command in next_commands(paths, is_elsewhere(best_trial(trials, finalists, test), finalists)):
+    for command in next_commands(paths, winner, finalists):
         console.print(f"  {command}", soft_wrap=True)
     return 0
 

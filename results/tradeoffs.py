@@ -4,17 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from results.description import BACKBONE, THAWED
-from results.figures import COLOURS, STYLE, accuracy_axis, colour
-from results.hyperparameter_figures import log_axis
+from results.figures import COLOURS, HALF, STYLE, accuracy_axis, blank, colour
+from results.hyperparameter_figures import accuracy_limits, log_axis
 
 MEASURES = {"parameters": "parameters", "latency_ms": "milliseconds for an image"}
-COLUMNS = 3
-"""Backbones side by side."""
 
 
 def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[int]:
@@ -27,53 +24,50 @@ def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[in
 
 
 @rc_context(STYLE)
-def cost_of_accuracy(frame: pd.DataFrame) -> Figure | None:
+def cost_of_accuracy(frame: pd.DataFrame) -> dict[str, Figure]:
     """Validation accuracy against parameters and against latency, the Pareto front as a line, from a leaderboard.
 
-    None without two trials that differ in one of them.
+    Nothing of a measure in which no two trials differ.
     """
     ranked = frame[frame["val_accuracy"].notna()]
-    measures = [name for name in MEASURES if ranked[name].nunique() > 1]
-    if not measures:
-        return None
-    figure = Figure(figsize=(5.2 * len(measures), 3.1), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
-        known = ranked[ranked[name].notna()]
-        costs, accuracies = known[name].astype(float).tolist(), known["val_accuracy"].astype(float).tolist()
-        colours = known["state"].map(colour).tolist()
-        axes.scatter(costs, accuracies, s=20, alpha=0.6, linewidths=0, c=colours)
-        front = pareto_front(costs, accuracies)
-        axes.step(
-            [costs[place] for place in front], [accuracies[place] for place in front],
-            where="post", color=COLOURS["ink"], linewidth=1.4, marker="o", markersize=4,
-        )  # fmt: skip
-        log_axis(axes, costs)
-        axes.set_xlabel(MEASURES[name])
-        accuracy_axis(axes)
+    return {
+        MEASURES[name]: _cost(ranked[ranked[name].notna()], name) for name in MEASURES if ranked[name].nunique() > 1
+    }
+
+
+def _cost(known: pd.DataFrame, name: str) -> Figure:
+    figure, axes = blank(*HALF)
+    costs, accuracies = known[name].astype(float).tolist(), known["val_accuracy"].astype(float).tolist()
+    axes.scatter(costs, accuracies, s=20, alpha=0.6, linewidths=0, c=known["state"].map(colour).tolist())
+    front = pareto_front(costs, accuracies)
+    axes.step(
+        [costs[place] for place in front], [accuracies[place] for place in front],
+        where="post", color=COLOURS["ink"], linewidth=1.4, marker="o", markersize=4,
+    )  # fmt: skip
+    log_axis(axes, costs)
+    axes.set_xlabel(MEASURES[name])
+    accuracy_axis(axes)
     return figure
 
 
 @rc_context(STYLE)
-def thawed_layers(frame: pd.DataFrame) -> Figure | None:
-    """Validation accuracy against the thawed layers, a panel a backbone, from a leaderboard; None without any."""
+def thawed_layers(frame: pd.DataFrame) -> dict[str, Figure]:
+    """Validation accuracy against the thawed layers, a figure a backbone, from a leaderboard; all with one scale."""
     if not {BACKBONE, THAWED} <= set(frame.columns):
-        return None
+        return {}
     ranked = frame[frame["val_accuracy"].notna() & frame[THAWED].notna()]
-    groups = list(ranked.groupby(BACKBONE, sort=True))
-    if not groups:
-        return None
-    columns = min(COLUMNS, len(groups))
-    rows = -(-len(groups) // columns)
-    figure = Figure(figsize=(10.4 if columns > 1 else 5.2, 0.4 + 2.3 * rows), layout="constrained")
-    panels: list[Axes] = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
-    for panel, (name, trials) in zip(panels, groups, strict=False):
-        colours = trials["state"].map(colour).tolist()
-        panel.scatter(trials[THAWED].astype(float), trials["val_accuracy"].astype(float), s=20, alpha=0.75,
-                      linewidths=0, c=colours)  # fmt: skip
-        panel.set_title(str(name), fontsize=9, loc="left", color=COLOURS["ink"])
-        panel.set_xlabel("thawed layers")
-        panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        panel.yaxis.set_major_formatter(PercentFormatter(1.0))
-    for panel in panels[len(groups) :]:
-        panel.set_visible(False)
+    if ranked.empty:
+        return {}
+    limits = accuracy_limits(ranked)
+    return {str(name): _thawed(trials, limits) for name, trials in ranked.groupby(BACKBONE, sort=True)}
+
+
+def _thawed(trials: pd.DataFrame, limits: tuple[float, float]) -> Figure:
+    figure, axes = blank(3.3, 2.3)
+    axes.scatter(trials[THAWED].astype(float), trials["val_accuracy"].astype(float), s=20, alpha=0.75,
+                 linewidths=0, c=trials["state"].map(colour).tolist())  # fmt: skip
+    axes.set_ylim(*limits)
+    axes.set_xlabel("thawed layers")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     return figure

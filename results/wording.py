@@ -1,13 +1,11 @@
-"""How numbers, cells, paths and the next commands are written for people."""
+"""How numbers, cells and paths are written for people."""
 
-import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from results.paths import RunPaths
 from results.records import StudyRecord, TrialRecord
 from search_spaces.configuration import shown
 
@@ -87,34 +85,11 @@ def plain(text: object) -> str:
     return "".join(f"&#{ord(sign)};" if sign in "<>&|`*_[]\\#" else sign for sign in str(text))
 
 
-def repeat_command(study: StudyRecord, trial: TrialRecord) -> str:
-    """What to type to train a trial of the study, and then its finalists, once more: same images, splits and seeds."""
-    kept = ("space", "weights", "max_epochs", "views", "seed", "finalist_seeds")
-    options = {name: study.options.get(name) for name in kept}
-    options |= {"data": study.data.source, "image_size": study.data.image_size, "trials": 1}
-    options |= {"finalists": min(1, study.options.get("finalists", 0))}  # where the test split stayed shut, it does
-    options |= {"scheduler": "none", "precision": study.precision}
-    parts = ["python", "scripts/search.py"]
-    for name, value in options.items():
-        parts += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
-    for name, value in trial.configuration.items():
-        parts += ["--fix", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
-    return shlex.join(parts)
+NO_REPORT = "The last session was ended before it could write its report"
+"""As a SIGTERM to all processes does it, a power cut, or a second Ctrl+C."""
 
 
 def from_here(path: Path) -> Path:
     """The path as one would type it: relative when it lies inside the current directory."""
     here = Path.cwd().resolve()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def next_commands(paths: RunPaths, is_elsewhere: bool) -> tuple[str, ...]:
-    """What to type once this run, or another driver's, has a best model: export it, then classify images with it."""
-    use = "python scripts/predict.py model.keras IMAGE..."
-    if is_elsewhere:
-        return "# The best trial is another driver's; in that one's run directory, RUN:", _export("RUN"), use
-    return _export(shlex.quote(paths.remote or str(from_here(paths.root)))), use
-
-
-def _export(run: str) -> str:
-    return f"python scripts/export.py {run} --out model.keras"

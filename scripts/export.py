@@ -1,7 +1,6 @@
 """Write a run's model: python scripts/export.py RUN --out model.keras --formats keras,onnx"""
 
 import os
-import shlex
 from pathlib import Path
 from typing import Annotated as A
 
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from typer import Argument, Option, Typer
 
+from results.commands import predict
 from results.labels import card_path, labels_path
 from search_spaces.errors import reported
 from tuner.chatter import redirected
@@ -43,7 +43,7 @@ def main(
         Console(highlight=False, markup=False, emoji=False).print(table)
         print(f"labels  {labels_path(out)}\ncard    {card_path(out)}")
         if model := next((one.path for one in written if one.format == "keras"), None):
-            print(f"Next:   python scripts/predict.py {shlex.quote(str(model))} IMAGE...")
+            print(f"Next:   {predict(str(model))}")
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -7,15 +7,15 @@ from typing import Annotated as A
 
 from typer import Argument, Option, Typer
 
-from results.answers import FORMATS
+from results.answers import FORMATS, TOP
 from search_spaces.errors import UserError, reported
 from tuner.chatter import redirected
 
 
 def main(
-    model: A[Path, Argument(help="A model that scripts/export.py wrote.")],
+    model: A[str, Argument(help="A model that scripts/export.py wrote, or a run directory.")],
     images: A[list[str], Argument(help="Image files, folders, or globs.")],
-    top: A[int, Option(min=1, help="Classes to show for each image.")] = 3,
+    top: A[int | None, Option(min=1, help="Classes to show for each image. Default: 3, in csv 1.")] = None,
     format: A[str, Option(help=f"Of what is printed: {', '.join(FORMATS)}.")] = "table",
     batch: A[int, Option(min=1, help="Images to decode and classify at a time.")] = 256,
 ) -> None:
@@ -26,12 +26,14 @@ def main(
             raise UserError(f"--format {format}: must be one of {', '.join(FORMATS)}")
         from results.labels import labels_path
         from results.predictor import Predictor, found_images  # here, because TensorFlow prints when it is imported
+        from results.served import model_of
 
+        file, labels = model_of(model)
         files = found_images(images)
-        if not labels_path(model).is_file():
-            print(f"Note: {labels_path(model)} is not there: classes are numbers", file=sys.stderr)
-        answers = list(Predictor(model).classify(files, top, batch))
+        answers = list(Predictor(file, labels).classify(files, top or TOP[format], batch))
         write(answers, terminal)
+    if not labels:
+        print(f"Note: {labels_path(file)} is not there: classes are numbers", file=sys.stderr)
     refused = [answer.refused for answer in answers if answer.refused]
     for reason in refused:
         print(f"Not an image: {reason}", file=sys.stderr)

@@ -6,6 +6,7 @@ from typing import Annotated as A
 
 from typer import Option, Typer
 
+from results.commands import search
 from search_spaces.errors import reported
 from tuner.chatter import redirected
 
@@ -27,7 +28,7 @@ def main(
 
         provenance = pretrain(data, epochs, seed, precision, out, terminal)
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, validation accuracy {provenance['validation_accuracy']:.1%}")
-    print(f"To transfer from it: python scripts/search.py --space finetune --backbones cifar_cnn --weights {out}")
+    print(f"To transfer from it: {search(space='finetune', backbones='cifar_cnn', weights=out)}")
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -17,8 +17,9 @@ def main(
     with reported():
         from results.comparison import write_comparison
         from results.remote import existing_run
-        from results.report import write_report
-        from results.wording import from_here
+        from results.report import is_missing, write_report
+        from results.wording import NO_REPORT, from_here
+        from tuner.run_folder import is_held
 
         paths = [existing_run(run) for run in runs]
         if compare:
@@ -27,6 +28,8 @@ def main(
             return
         if len(paths) > 1:
             raise UserError(f"{len(paths)} runs: give one, or --compare them")
+        if is_missing(paths[0]) and not is_held(paths[0]):
+            print(f"{NO_REPORT}; it is written now:")
         write_report(paths[0])
         for file in (paths[0].report, paths[0].report_text, paths[0].leaderboard):
             print(from_here(file))

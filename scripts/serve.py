@@ -9,12 +9,13 @@ from typing import Annotated as A
 
 from typer import Argument, Option, Typer
 
+from results.commands import classify
 from search_spaces.errors import UserError, reported
 from tuner.chatter import redirected
 
 
 def main(
-    model: A[Path, Argument(help="A model that scripts/export.py wrote, or a run directory.")],
+    model: A[str, Argument(help="A model that scripts/export.py wrote, or a run directory.")],
     samples: A[Path | None, Option(help="Folder of images to offer for a try. Default: a run's examples.")] = None,
     host: A[str, Option(help="Address to listen on; 0.0.0.0 opens it to the network, to anybody.")] = "127.0.0.1",
     port: A[int, Option(min=1, max=65535)] = 8000,
@@ -28,12 +29,17 @@ def main(
             raise UserError("serving needs more packages: pip install 'thaw-tuner[serve]'")
         with redirected(log) as terminal:
             from results.served import served
-            from tuner.serving import serving
 
-            with serving(served(model, samples, round(most_mb * 1e6)), host, port, timeout):
+            found = served(model, samples, round(most_mb * 1e6))
+            from tuner.serving import serving  # after what may be missing is known, because Ray takes seconds
+
+            with serving(found, host, port, timeout):
                 address = f"http://{host}:{port}"
-                print(f"{address}  drop an image there\n\ncurl --data-binary @IMAGE {address}/classify?top=3\n\n"
-                      "Ctrl+C ends it", file=terminal, flush=True)  # fmt: skip
+                print(
+                    f"{address}  drop an image there\n\n{classify(address)}\n\nCtrl+C ends it",
+                    file=terminal,
+                    flush=True,
+                )
                 for ending in (signal.SIGINT, signal.SIGTERM):  # also where a shell has the first one ignored
                     signal.signal(ending, signal.default_int_handler)
                 with suppress(KeyboardInterrupt):

@@ -164,7 +164,7 @@ def names(option: str, text: str) -> tuple[str, ...]:
 
 
 def settings(option: str, texts: Sequence[str]) -> dict[str, Value]:
-    """Such as `blocks=3`: numbers, true and false as JSON has them, everything else as text.
+    """Such as `blocks=3`: numbers, true, false and words in quotation marks as JSON has them, everything else as text.
 
     Raises:
         UserError: a text without a name or a value, or a name twice.
@@ -188,4 +188,4 @@ def _value(text: str) -> Value:
         value = json.loads(text.lower() if text in ("True", "False") else text)
     except ValueError:
         return text
-    return value if isinstance(value, bool | int | float) else text
+    return value if isinstance(value, Value) else text

@@ -179,6 +179,7 @@ class Recorder(tune.Callback):
             return
         names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
         measures = {name: result[name] for name in names}
+        measures |= {f"{split}cross_entropy": result.get(f"{split}categorical_crossentropy") for split in ("", "val_")}
         epoch = EpochRecord(epoch=int(result["epoch"]), **measures, ended=self._clock())
         epochs, seconds = (*record.epochs, epoch), self._seconds(record)
         measured = _footprint(result) | {"features": result.get("features")}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from results import commands
 from results.paths import RunPaths
 from results.records import StudyRecord, TrialState, read_known, read_study, read_trials
 from results.remote import existing_run
@@ -27,7 +28,7 @@ MAY_CHANGE = (
     "dashboard", "monitor", "tensorboard", "mlflow",
 )  # fmt: skip
 """Options: how much is searched and where, but not what. Images have to be the same; their folder may be another."""
-ANEW = "python scripts/search.py --warm-start RUN begins a new study that knows its trials"
+ANEW = f"{commands.search(warm_start='RUN')} begins a new study that knows its trials"
 
 
 def resumed(given: Mapping[str, Any]) -> StudyConfig:
@@ -84,7 +85,7 @@ def taken_up(config: StudyConfig, preparation: Preparation, space: Sequence[Hype
     _check_configurations(config.paths, space, study)
     options = config.options() | {"precision": study.options.get("precision", "auto")}
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    return dataclasses.replace(study, options=options, resumed=(*study.resumed, now))
+    return dataclasses.replace(study, options=options, declared=tuple(space), resumed=(*study.resumed, now))
 
 
 def changed_code(study: StudyRecord, preparation: Preparation) -> str | None:

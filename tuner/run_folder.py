@@ -53,6 +53,19 @@ def _alone(paths: RunPaths) -> Iterator[None]:
         lock.release()
 
 
+def is_held(paths: RunPaths) -> bool:
+    """Whether a program on this machine works on the run; of one in an object store that is not known."""
+    if paths.remote or not paths.lock.is_file():
+        return bool(paths.remote)
+    lock = FileLock(paths.lock, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
 @contextmanager
 def new_run(paths: RunPaths) -> Iterator[None]:
     """Make the run directory, and hold it; take it away again if the block ends by the user's error or wish before a

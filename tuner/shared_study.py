@@ -16,6 +16,7 @@ import sqlalchemy
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.trial import TrialState
 
+from results import commands
 from search_spaces.errors import UserError
 
 PERIOD = 2.0
@@ -59,7 +60,7 @@ class SharedStudy:
         except KeyError as error:
             raise UserError(
                 f"--study-storage {url}: it has no study {name}, of which this run is a part; bring the database back, "
-                "or begin anew: python scripts/search.py --warm-start RUN knows its trials"
+                f"or begin anew: {commands.search(warm_start='RUN')} knows its trials"
             ) from error
         except Exception as error:  # SQLAlchemy's and its drivers' have no common ancestor
             raise _unusable(url, error) from error

@@ -1,19 +1,19 @@
 """A study from its options to its results: a new run directory, the search, the report."""
 
 import os
-import shlex
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
+from results import commands
 from results.paths import RunPaths
 from results.records import read_study
 from results.remote import existing_run
 from results.whole_file import Unwritable, storage_told
-from results.wording import from_here
-from search_spaces.backbones import check_names, find_weights, unseen
+from results.wording import NO_REPORT, from_here
+from search_spaces.backbones import BACKBONES, check_names, find_weights, unseen
 from search_spaces.cifar_cnn import CLASSES
 from search_spaces.configuration import fixed
 from search_spaces.errors import Unavailable, UserError
@@ -39,7 +39,7 @@ from tuner.trial.feature_store import check_folder
 if TYPE_CHECKING:
     from tuner.trainable import TrialSettings
 
-WORKS = "this works now: python scripts/search.py --space finetune --data digits"
+WORKS = f"this works now: {commands.search(space='finetune', data='digits')}"
 
 
 def run_study(
@@ -116,6 +116,7 @@ def go_on(config: StudyConfig) -> Study:
     with writing(paths), redirected(paths.log) as terminal, mirrored(paths, terminal):
         data = _load_same(config)
         print(f"Run {paths.name} in {paths.place}, resumed", file=terminal, flush=True)
+        _caught_up(paths, terminal)
         for note in not_given_again(read_study(paths), config):
             print(note, file=terminal, flush=True)
         _search(config, data, terminal, is_resumed=True)
@@ -125,7 +126,7 @@ def go_on(config: StudyConfig) -> Study:
 def _search(config: StudyConfig, data: ImageData, terminal: TextIO, is_resumed: bool) -> None:
     paths = config.paths
     with (
-        _told_at_interrupt(config, terminal),
+        _told_at_interrupt(paths, _resume_command(config), terminal),
         _reporting(paths),
         _ready(config, data, terminal) as preparation,
         ExitStack() as until_end,
@@ -233,9 +234,23 @@ def run_finalists(
             f"{run}: the test split was opened on {last.opened} for the {last.model}; whoever chooses after having "
             "seen it, chooses by it. If that is meant, add --open-test-again: it is written down"
         )
+    again = commands.finalists(
+        commands.named(paths),
+        finalists=finalists,
+        finalist_seeds=seeds,
+        retrain=retrain,
+        no_retrain=retrain is False,
+        space=_own_space(config),
+        open_test_again=open_test_again,
+    )
     with writing(paths), redirected(paths.log) as terminal, mirrored(paths, terminal):
         data = _load_same(config)
-        with _told_at_interrupt(config, terminal), _reporting(paths), _ready(config, data, terminal) as preparation:
+        _caught_up(paths, terminal)
+        with (
+            _told_at_interrupt(paths, again, terminal),
+            _reporting(paths),
+            _ready(config, data, terminal) as preparation,
+        ):
             _decide(config, data, _settings(config, preparation, data, terminal), terminal, open_test_again)
     return Study(paths)
 
@@ -271,6 +286,15 @@ def _reporting(paths: RunPaths) -> Iterator[None]:
     _write_report(paths)
 
 
+def _caught_up(paths: RunPaths, terminal: TextIO) -> None:
+    """Write the report of an earlier session that was killed before it could, and say so."""
+    from results.report import is_missing, write_report
+
+    if is_missing(paths):
+        write_report(paths)
+        print(f"{NO_REPORT}; it is written now: {from_here(paths.report)}", file=terminal, flush=True)
+
+
 def _write_report(paths: RunPaths) -> None:
     if any(paths.trials.glob("*/trial.json")):
         from results.report import write_report
@@ -279,9 +303,8 @@ def _write_report(paths: RunPaths) -> None:
 
 
 @contextmanager
-def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
-    """At Ctrl+C show what is there, if there is anything, and say how to go on."""
-    paths = config.paths
+def _told_at_interrupt(paths: RunPaths, again: str, terminal: TextIO) -> Iterator[None]:
+    """At Ctrl+C show what is there, if there is anything, and say by which command it goes on."""
     is_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     pressed.clear()
@@ -295,30 +318,51 @@ def _told_at_interrupt(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
 
             with suppress(OSError, UserError, SystemExit):  # of a damaged record, or nobody who reads
                 print_summary(paths, terminal)
-        storage = paths.storage if paths.remote else str(from_here(paths.root.parent))
-        again = {"--storage": None if storage == StudyConfig.storage else storage,
-                 "--space": None if config.space in SPACES else config.space,
-                 "--address": config.address, "--study-storage": config.study_storage}  # fmt: skip
-        named = "".join(f" {name} {shlex.quote(value)}" for name, value in again.items() if value is not None)
-        print("\nInterrupted; what was found is kept. Go on with: python scripts/search.py --resume --name "
-              f"{paths.name}{named}", file=terminal, flush=True)  # fmt: skip
+        print(f"\nInterrupted; what was found is kept. Go on with: {again}", file=terminal, flush=True)
         raise
     finally:
         for number, handler in before.items() if is_main else ():
             signal.signal(number, handler)
 
 
+def _resume_command(config: StudyConfig) -> str:
+    """Goes on with a search wherever it was cut off, among its finalists too; with what no record is believed."""
+    paths = config.paths
+    storage = paths.storage if paths.remote else str(from_here(paths.root.parent))
+    return commands.search(
+        resume=True,
+        name=paths.name,
+        storage=None if storage == StudyConfig.storage else storage,
+        space=_own_space(config),
+        address=config.address,
+        study_storage=config.study_storage,
+        mlflow=config.mlflow,
+    )
+
+
+def _own_space(config: StudyConfig) -> str | None:
+    """The space where it is code, which has to be named again."""
+    return None if config.space in SPACES else config.space
+
+
 def _check_early(config: StudyConfig) -> None:
     """What can be seen before any image is read."""
     check_extras(config)
     _check_place(config)
-    if config.space == "finetune" and config.backbones is not None:
-        check_names(config.backbones)
-        find_weights(config.weights, config.backbones)
+    _check_weights(config)
     named(config.recipes, config.space)
     earlier_runs(config)
     if config.configs is not None:
         read_configurations(config.configs)
+
+
+def _check_weights(config: StudyConfig) -> None:
+    """Where backbones are searched; one file fits one of them, which --backbones has to name."""
+    if config.space != "finetune":
+        return
+    if config.backbones is not None:
+        check_names(config.backbones)
+    find_weights(config.weights, config.backbones or tuple(BACKBONES), needs_all=config.backbones is not None)
 
 
 def _check_place(config: StudyConfig) -> None:
@@ -375,6 +419,7 @@ def _request(config: StudyConfig, data: ImageData | None) -> Request:
 def _load_same(config: StudyConfig) -> ImageData:
     """The images of a run that is there, once it can go on where it is to."""
     _check_place(config)
+    _check_weights(config)
     study, data = read_study(config.paths), load(config.data, config.image_size, config.seed, config.strict)
     if data.fingerprint() != study.data.fingerprint:
         raise UserError(

@@ -20,7 +20,7 @@ from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 from tuner.trial.datasets import digits, is_archive, resize_all, three_way
 from tuner.trial.image_archive import load_test
-from tuner.trial.image_folder import decode_all, splits
+from tuner.trial.image_folder import Files, decode_all, splits
 from tuner.trial.resources import TrialResources, prepare_process
 
 
@@ -36,7 +36,8 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
     members = members_of(paths, read_trials(paths), read_trials(paths.finalists))
     model = retrained or next(member.file for member in members if member.trial.trial == winner.trial)
     skipped: list[str] = []
-    images, labels = load_test_split(config.data, study.data.image_size, config.seed, skipped)
+    sources: list[str] = []
+    images, labels = load_test_split(config.data, study.data.image_size, config.seed, skipped, files_used=sources)
     if not len(labels):
         raise UserError(f"{study.data.source}: has no test image that decodes")
     predicting = ray.remote(num_cpus=resources.cpus, num_gpus=min(resources.gpus, 1), max_calls=1)(_probabilities)
@@ -48,7 +49,10 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
     opened = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     opening = TestOpening(opened, f"{model.relative_to(paths.root)}, the configuration of trial {winner.trial}")
     write(paths.study, dataclasses.replace(study, test_openings=(*study.test_openings, opening)))
-    found, examples = evaluate(labels, probabilities), save_examples(paths.examples, images, labels, probabilities)
+    found, examples = (
+        evaluate(labels, probabilities),
+        save_examples(paths.examples, images, labels, probabilities, sources),
+    )
     write(
         paths.test,
         TestRecord(
@@ -63,10 +67,12 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
     )
 
 
-def load_test_split(source: str, image_size: int, seed: int, skipped: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def load_test_split(
+    source: str, image_size: int, seed: int, skipped: list[str], *, files_used: list[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The images as uint8 (n, image_size, image_size, 3), and labels as int64 (n,), of a source that `load` has loaded.
 
-    Files that do not decode are left out and named in `skipped`.
+    Files that do not decode are left out and named in `skipped`; the others, from the folder on, join `files_used`.
 
     Raises:
         UserError: a folder that is no longer there, or is another one.
@@ -83,7 +89,11 @@ def load_test_split(source: str, image_size: int, seed: int, skipped: list[str])
     if is_archive(place := Path(source).expanduser()):
         return load_test(place, image_size, seed)
     *_, files = splits(place, seed)
-    return decode_all(files, image_size, strict=False, skipped=skipped)
+    numbered = Files(files.paths, np.arange(len(files.paths)))  # which of them decode
+    images, kept = decode_all(numbered, image_size, strict=False, skipped=skipped)
+    if files_used is not None:
+        files_used += [str(files.paths[position].relative_to(place)) for position in kept]
+    return images, files.labels[kept]
 
 
 def _probabilities(model: bytes, images: np.ndarray, resources: TrialResources) -> np.ndarray:

@@ -129,7 +129,9 @@ def test_a_sigterm_to_all_processes_ends_a_search(tmp_path: Path) -> None:
     assert running.returncode == 130, printed
     assert "Traceback" not in printed
     assert "--resume" in printed
-    search.finish()
+    search.paths.report.unlink(missing_ok=True)  # it may have been killed before it was written
+    printed = search.finish()
+    assert f"before it could write its report; it is written now: runs/{search.paths.name}/report.html" in printed
     assert [trial.state in OVER for trial in search.trials()] == [True] * 3
 
 

@@ -1,6 +1,7 @@
 """The last act of a real study, and what a second one is told."""
 
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -90,15 +91,17 @@ def test_a_second_opening_has_to_be_asked_for_and_is_written_down(
     assert "opened 2 times" in paths.report.read_text()
 
 
+@pytest.mark.parametrize("typed", ["finalists.py {folder}/pick", "search.py --resume --name pick --storage {folder}"])
 def test_an_interrupt_leaves_the_test_split_shut_and_the_rest_to_be_done(
-    decided: tuple[RunPaths, str], tmp_path: Path
+    typed: str, decided: tuple[RunPaths, str], tmp_path: Path
 ) -> None:
-    """Ctrl+C when the first training has ended; `finalists.py` goes on as the search was told to."""
+    """Ctrl+C when the first training has ended; the command that is printed then goes on as the search was told to."""
     whole, _ = decided
     paths = RunPaths(tmp_path / "pick")
     shutil.copytree(whole.root, paths.root, ignore=shutil.ignore_patterns("finalists", "test.json", "examples"))
     write(paths.study, replace(read_study(paths), test_openings=()))
-    command = [sys.executable, str(ROOT / "scripts" / "finalists.py"), str(paths.root)]
+    script, *words = typed.format(folder=tmp_path).split()
+    command = [sys.executable, str(ROOT / "scripts" / script), *words]
     running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert running.stdout is not None
     said = []
@@ -113,7 +116,10 @@ def test_an_interrupt_leaves_the_test_split_shut_and_the_rest_to_be_done(
     assert "leads so far" in rest
     assert not read_study(paths).test_openings
     kept = [run for run in read_trials(paths.finalists) if run.state is TrialState.DONE]
-    printed = run("finalists.py", paths.root, cwd=tmp_path)
+    python, again, *words = shlex.split(rest.partition("Go on with: ")[2].splitlines()[0])
+    assert (python, again) == ("python", f"scripts/{script}")
+    command = [sys.executable, str(ROOT / "scripts" / script), *words]
+    printed = subprocess.check_output(command, cwd=tmp_path, text=True, timeout=400)
     assert f"({4 - len(kept)} trainings left)" in printed
     assert [run for run in read_trials(paths.finalists) if run in kept] == kept, "none of them is trained again"
     assert len(read_study(paths).test_openings) == 1

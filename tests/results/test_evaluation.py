@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from results.evaluation import evaluate
+from results.evaluation import Mistaken, evaluate
 
 
 def drawn(images: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,10 +54,12 @@ def test_a_sure_classifier_that_is_right_half_the_time_is_badly_calibrated() -> 
     assert (only.images, only.confidence, only.accuracy) == (10, 1.0, 0.5)
 
 
-def test_the_worst_pair_comes_first_whichever_way_it_was_confused() -> None:
-    labels = np.array([0, 0, 1, 1, 2, 2, 2])
-    called = np.array([1, 0, 0, 1, 2, 2, 1])
-    assert evaluate(labels, np.eye(3)[called]).confused(5) == [(0, 1, 2), (1, 2, 1)]
+def test_the_class_that_is_mistaken_by_the_largest_share_comes_first() -> None:
+    labels = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 2])
+    called = np.array([1, 1, 0, 0, 0, 0, 1, 2, 2, 1])
+    found = evaluate(labels, np.eye(3)[called]).mistaken(5)
+    assert found == [Mistaken(1, 0, 1, 2), Mistaken(0, 1, 2, 5), Mistaken(2, 1, 1, 3)]
+    assert evaluate(labels, np.eye(3)[labels]).mistaken(5) == []
 
 
 def test_no_images_are_refused() -> None:

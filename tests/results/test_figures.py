@@ -1,11 +1,17 @@
 """What the figures show, read from the drawing's data and from the drawings themselves."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.axis import Axis
 
-from results.figures import epochs_over_time, learning_curves, svg
-from results.hyperparameter_figures import against_accuracy, in_strips, on_log_axis
+from results.figures import epochs_over_time, learning_curves, progress, svg, timeline
+from results.hyperparameter_figures import against_accuracy, in_strips, on_log_axis, short
 from results.importance import importances
 from results.leaderboard import leaderboard
 from results.records import TrialState
@@ -94,9 +100,51 @@ def test_no_importances_where_they_would_be_noise(trials: list) -> None:
 
 
 def test_names_are_drawn_as_they_are() -> None:
-    trials = [a_trial(each, [each / 10], optimizer=("$a_b$ <i>", "sgd")[each]) for each in range(2)]
+    trials = [a_trial(each, [each / 10], optimizer=("$a_b$ <i>", "sgd")[each % 2]) for each in range(4)]
     [figure] = against_accuracy(leaderboard(trials, ("optimizer",))).values()
     assert "$a_b$ &lt;i&gt;" in svg(figure, "panel")
+
+
+def labels_of(axis: Axis) -> list[str]:
+    return [label.get_text() for label in axis.get_ticklabels() if label.get_visible()]
+
+
+@given(st.lists(st.floats(1e-6, 1e7), min_size=8, max_size=20), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_tick_labels_do_not_run_into_each_other(values: list[float], whole: bool) -> None:
+    numbers = [int(value) for value in values] if whole else values
+    if len(set(numbers)) < 2:
+        return
+    trials = [a_trial(each, [each / 20], units=value) for each, value in enumerate(numbers)]
+    [figure] = against_accuracy(leaderboard(trials, ("units",))).values()
+    svg(figure, "panel")
+    [axes] = figure.axes
+    if not in_strips(pd.Series(numbers).convert_dtypes()):
+        labels = [label for label in axes.get_xticklabels() if label.get_visible() and label.get_text()]
+        boxes = [label.get_window_extent() for label in labels]
+        assert not any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
+
+
+def test_all_names_are_written_however_long() -> None:
+    names = [f"a_long_name_{number}" for number in range(9)]
+    trials = [a_trial(each, [each / 30], optimizer=names[each % 9]) for each in range(18)]
+    [figure] = against_accuracy(leaderboard(trials, ("optimizer",))).values()
+    svg(figure, "panel")
+    assert labels_of(figure.axes[0].xaxis) == [short(name) for name in names]
+
+
+def test_progress_covers_all_the_time_until_the_last_trial_ended() -> None:
+    cut_off = dataclasses.replace(a_trial(1, [0.2], TrialState.INTERRUPTED), seconds=360.0)
+    [axes] = progress([a_trial(0, [0.5, 0.8]), cut_off]).axes
+    (line,) = axes.lines
+    assert (line.get_xdata()[-1], line.get_ydata()[-1]) == (pytest.approx(370 / 60), 0.8)
+    assert axes.get_xlim()[1] > 370 / 60
+
+
+def test_a_trial_that_no_worker_is_known_of_has_a_row_that_says_so() -> None:
+    known = dataclasses.replace(a_trial(0, [0.5]), worker="host 1")
+    [axes] = timeline([known, a_trial(1, state=TrialState.INTERRUPTED)]).axes
+    assert labels_of(axes.yaxis) == ["1", "before an epoch"]
 
 
 def test_the_same_run_is_drawn_the_same_way() -> None:

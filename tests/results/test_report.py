@@ -8,16 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from results.comparison import write_comparison
+from results.evaluation import evaluate
 from results.paths import RunPaths
 from results.records import TrialRecord, TrialState, read_study, read_test, write
 from results.report import write_report
 from results.summary import print_summary
 from search_spaces.errors import UserError
+from search_spaces.hyperparameter import Choices, Hyperparameter
 from tests.results.written_run import a_trial, decide, many_trials, write_run
 
 
@@ -70,16 +73,19 @@ def test_every_figure_is_on_the_page_of_a_study_of_some_size(tmp_path: Path) -> 
         "Share that was right against the probability",
         "Validation accuracy of every epoch over time",
         "Validation accuracy of each trial against its epochs",
-        "Loss and accuracy of the winner against its epochs",
+        "Loss of the winner against its epochs",
+        "Accuracy of the winner against its epochs",
         "Trials of each worker over time",
         "Validation accuracy against optimizer",
         "Validation accuracy against learning_rate",
         "Validation accuracy against momentum",
         "Trials across hyperparameters",
         "Importance of each hyperparameter",
-        "Validation accuracy against parameters and latency",
+        "Validation accuracy against parameters",
     ]
-    assert page.count("<svg") == len(names)
+    for_phones = page.count('<div class="on-narrow"><svg')
+    assert for_phones == 2, "what is wide is drawn anew for phones"
+    assert page.count("<svg") == len(names) + for_phones
 
 
 def test_the_test_split_is_the_answer_where_it_was_opened(tmp_path: Path) -> None:
@@ -97,7 +103,7 @@ def test_the_test_split_is_the_answer_where_it_was_opened(tmp_path: Path) -> Non
         "Trial 1 wins",
         "Test split",
         "Opened on 2026-01-03 for finalists/best/trial-0000.keras",
-        "Most often taken for each other",
+        "Most often mistaken, by the share of the class",
         "Images First the mistakes",
         "The winner once more",
         "--fix optimizer=sgd",
@@ -150,8 +156,92 @@ def test_any_study_has_a_report(trials: list[TrialRecord]) -> None:
 
 @pytest.mark.parametrize("momentum", [0, 0.0, 0.5])
 def test_a_hyperparameter_that_is_active_once_is_drawn(tmp_path: Path, momentum: float) -> None:
-    trials = [a_trial(0, [0.5]), a_trial(1, [0.6], units=32, momentum=momentum), a_trial(2, [0.7], units=16)]
+    more = [a_trial(number, [0.5], units=number) for number in range(3, 9)]
+    trials = [a_trial(0, [0.5]), a_trial(1, [0.6], units=32, momentum=momentum), a_trial(2, [0.7], units=16), *more]
     assert "Trials across hyperparameters" in page_of(write_run(tmp_path / "run", trials))
+
+
+@pytest.mark.parametrize("number", [2, 4, 7])
+def test_few_trials_have_no_plots_of_a_few_dots(number: int, tmp_path: Path) -> None:
+    page = page_of(write_run(tmp_path / "run", many_trials(number)))
+    assert "Validation accuracy against optimizer" not in page
+    assert "Trials across hyperparameters" not in page
+    assert "Validation accuracy of every epoch over time" in page
+
+
+def test_a_hyperparameter_of_three_trials_is_named_and_not_drawn(tmp_path: Path) -> None:
+    trials = [a_trial(each, [0.5 + each / 20], units=each, **({"momentum": each} if each < 3 else {}))
+              for each in range(9)]  # fmt: skip
+    page = page_of(write_run(tmp_path / "run", trials))
+    assert "Active in too few trials to be drawn: momentum." in text_of(page)
+    assert "Validation accuracy against units" in page
+    assert "Validation accuracy against momentum" not in page
+
+
+def test_each_backbone_has_a_panel_of_the_size_of_the_others(tmp_path: Path) -> None:
+    sizes = []
+    for backbones in (["mobilenet"], ["mobilenet", "vgg16", "resnet50"]):
+        trials = [a_trial(each, [0.5 + each / 20], backbone=backbones[each % len(backbones)], unfrozen_layers=each)
+                  for each in range(9)]  # fmt: skip
+        names = ("backbone", "unfrozen_layers")
+        page = page_of(write_run(tmp_path / f"{len(backbones)}", trials, names))
+        panels = re.findall(r'against thawed layers of (\w+)">(<svg [^>]*>)', page)
+        assert [name for name, _ in panels] == sorted(backbones)
+        sizes += [re.search(r'width="([\d.]+)pt"', svg).group(1) for _, svg in panels]  # type: ignore[union-attr]
+    assert len(set(sizes)) == 1
+
+
+def test_what_differs_from_the_defaults_comes_first_and_the_rest_is_folded(tmp_path: Path) -> None:
+    paths = write_run(tmp_path / "run", [a_trial(0, [0.5], units=32)])
+    declared = (
+        Hyperparameter("optimizer", Choices(("adam", "sgd")), "adam"),
+        Hyperparameter("learning_rate", Choices((0.001, 0.01)), 0.001),
+        Hyperparameter("units", Choices((32, 64)), 64),
+    )
+    write(paths.study, replace(read_study(paths), declared=declared))
+    text = text_of(page_of(paths))
+    assert "Best configuration units 32 2 hyperparameters at the default optimizer adam learning_rate 0.001" in text
+    markdown = " ".join(paths.report_text.read_text().replace("&#95;", "_").split())
+    assert "At the default: optimizer adam, learning_rate 0.001." in markdown
+
+
+def test_how_many_trials_were_asked_for_and_units_are_told(tmp_path: Path) -> None:
+    paths = write_run(tmp_path / "run", [a_trial(0, [0.5]), a_trial(1, state=TrialState.INTERRUPTED)])
+    study = read_study(paths)
+    options = {
+        "trials": 12,
+        "time_budget": 360.0,
+        "trial_timeout": 21600.0,
+        "max_latency": 20.0,
+        "feature_store_gb": 5.0,
+    }
+    write(paths.study, replace(study, options={**study.options, **options}))
+    text = text_of(page_of(paths))
+    assert "Trials 2 of 12 asked for: 1 done, 1 interrupted" in text
+    for part in ("time budget 6m00s", "trial timeout 6h00m", "max latency 20 ms an image"):
+        assert part in text
+    assert "A worker is written down with a trial's first epoch" in text.replace("&#39;", "'")
+
+
+def test_the_rarest_class_is_among_the_mistaken_and_pictures_have_their_files(tmp_path: Path) -> None:
+    trials = many_trials(12)
+    paths = write_run(tmp_path / "run", trials, class_names=("common", "usual", "rare"))
+    decide(paths, [trials[1]])
+    test = read_test(paths)
+    assert test is not None
+    labels = np.repeat([0, 1, 2], [200, 200, 21])
+    called = labels.copy()
+    called[:12], called[200:210], called[400:404] = 1, 0, 0
+    found = evaluate(labels, np.eye(3)[called])
+    examples = (replace(test.examples[0], source="rare/a & b.jpg"), *test.examples[1:])
+    write(paths.test, replace(test, evaluation=found, examples=examples))
+    text = text_of(page_of(paths))
+    assert "by the share of the class: rare for common (4 of 21), common for usual (12 of 200)," in text.replace(
+        " ,", ","
+    )
+    assert "rare/a &amp; b.jpg" in text
+    bars = "".join(re.findall(r'against the probability">(<svg.*?</svg>)', paths.report.read_text(), re.DOTALL))
+    assert ">421</text>" in bars, "images above the bar"
 
 
 def test_finalists_that_failed_are_named(tmp_path: Path) -> None:
@@ -266,8 +356,9 @@ FAILED = [a_trial(number, state=TrialState.FAILED, reason="no such layer") for n
         ([a_trial(0, state=TrialState.RUNNING)], "1 trial still ran when this page was written"),
         (FAILED, "no such layer 0, 1, 2"),
         (STILL, "2: 2 still running"),
-        ([a_trial(0, [0.5])], "No hyperparameter took more than one value"),
-        ([a_trial(0, [0.5])], "Importances are shown from 8 ranked trials on"),
+        ([a_trial(0, [0.5])], "drawn from 8 ranked trials on, and so is their importance"),
+        ([a_trial(number, [0.5]) for number in range(8)], "No hyperparameter took more than one value"),
+        ([a_trial(number, [0.5]) for number in range(8)], "so no importance follows from them"),
         ([a_trial(0, [1.0]), a_trial(1, [1.0], units=7)], "100.00 %"),
         ([a_trial(0, [0.3], TrialState.FAILED, "diverged")], "30.00 %"),
     ],
@@ -327,3 +418,12 @@ def test_a_report_needs_no_cluster_and_no_training_library() -> None:
     heavy = "{'ray', 'optuna', 'keras', 'keras_tuner', 'tensorflow'}"
     code = f"import sys, results.report, results.summary; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_winners_loss_is_shown_without_penalties_where_that_is_recorded(tmp_path: Path) -> None:
+    trial = a_trial(0, [0.5, 0.6])
+    epochs = tuple(replace(epoch, loss=37.0, cross_entropy=1.5, val_cross_entropy=1.25) for epoch in trial.epochs)
+    page = page_of(write_run(tmp_path / "run", [replace(trial, epochs=epochs)]))
+    assert "Cross-entropy, without the penalties on weights" in page
+    assert 'aria-label="Cross-entropy of the winner against its epochs"' in page
+    assert "penalties on weights and label smoothing are in it" in page_of(write_run(tmp_path / "older", [trial]))

@@ -7,7 +7,7 @@ import pytest
 
 from results.records import TrialState
 from results.summary import print_summary
-from tests.results.written_run import a_trial, many_trials, write_run
+from tests.results.written_run import a_trial, keep_model, many_trials, write_run
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,9 @@ def test_paths_and_commands_stand_on_lines_of_their_own_to_be_copied(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = "a-name-that-is-so-long-that-a-line-of-eighty-columns-would-have-to-be-broken"
-    print_summary(write_run(tmp_path / name, [a_trial(0, [0.5])]))
+    paths = write_run(tmp_path / name, [a_trial(0, [0.5])])
+    keep_model(paths, a_trial(0, [0.5]))
+    print_summary(paths)
     lines = capsys.readouterr().out.splitlines()
     assert f"Report       {name}/report.html" in lines
     assert f"Leaderboard  {name}/leaderboard.csv" in lines

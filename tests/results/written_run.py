@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from results.best_models import BestModels
 from results.evaluation import evaluate
 from results.examples import save_examples
 from results.paths import RunPaths
@@ -92,6 +93,15 @@ def write_run(
     )
     write(paths.study, study)
     return paths
+
+
+def keep_model(paths: RunPaths, trial: TrialRecord) -> None:
+    """As if the search had kept the model of its last epoch."""
+    paths.best.mkdir(exist_ok=True)
+    epoch = trial.epochs[-1]
+    BestModels(paths.best).offer(
+        trial.trial, {"epoch": epoch.epoch, "val_accuracy": epoch.val_accuracy}, lambda file: file.touch()
+    )
 
 
 def decide(paths: RunPaths, trials: Sequence[TrialRecord], images: int = 60) -> None:

@@ -119,3 +119,18 @@ def test_a_reason_that_is_no_text_is_recorded(tmp_path: Path) -> None:
     one.close()
     ending.check()
     assert read(paths.trial_record(0), TrialRecord).reason == r"cannot read /photos/\udce9.png"
+
+
+def test_cross_entropy_is_recorded_where_a_model_reports_it(tmp_path: Path) -> None:
+    paths, trial = RunPaths.of(tmp_path, "one"), a_trial()
+    one = recorder(paths, Ending(StudyClock()))
+    one.on_trial_start(0, [trial], trial)
+    measures = {"loss": 37.0, "accuracy": 0.5, "val_loss": 36.0, "val_accuracy": 0.5, "seconds": 1.0}
+    theirs = {"categorical_crossentropy": 1.5, "val_categorical_crossentropy": 1.0}
+    one.on_trial_result(0, [trial], trial, {"epoch": 1, **measures, **theirs})
+    one.on_trial_result(0, [trial], trial, {"epoch": 2, **measures})
+    one.flush()
+    epochs = read(paths.trial_record(0), TrialRecord).epochs
+    assert [(epoch.loss, epoch.cross_entropy, epoch.val_cross_entropy) for epoch in epochs] == [
+        (37.0, 1.5, 1.0), (37.0, None, None),
+    ]  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 
 from search_spaces.fit_call import call_fit
 from search_spaces.hyperparameter import Value
+from search_spaces.optimization import CROSS_ENTROPY
 from search_spaces.outputs import Outputs, with_probabilities
 from search_spaces.space import VALIDATION_BATCH, populated
 from tuner.trial.checkpoint import Changes, Checkpoint, Restore, counted
@@ -29,6 +30,8 @@ from tuner.trial.seeding import set_random_seed
 from tuner.trial.traced import TracedModels
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+OPTIONAL = (CROSS_ENTROPY, f"val_{CROSS_ENTROPY}")
+"""Reported by models that have them: those of the bundled spaces do."""
 
 
 class Training:
@@ -93,7 +96,7 @@ class Training:
             return None
         self.epoch += 1
         logs = self._outputs.named(logs)
-        metrics = {name: float(logs[name]) for name in METRICS if name in logs}
+        metrics = {name: float(logs[name]) for name in (*METRICS, *OPTIONAL) if name in logs}
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise TrialFailure(f"diverged: {name} is {value} in epoch {self.epoch}")

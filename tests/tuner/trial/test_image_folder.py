@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from search_spaces.errors import UserError
+from tuner.test_split import load_test_split
 from tuner.trial import datasets
 
 
@@ -89,3 +90,17 @@ def test_empty_and_lonely_classes_are_errors(folder: Path) -> None:
         datasets.load(str(folder), None, seed=0)
     with pytest.raises(UserError, match="has 0 class folders but needs at least 2"):
         datasets.load(str(folder / "cats"), None, seed=0)
+
+
+def test_test_images_that_decode_are_known_by_their_files(folder: Path) -> None:
+    whole: list[str] = []
+    load_test_split(str(folder), 20, 0, [], files_used=whole)
+    (folder / whole[0]).write_bytes(b"broken")
+    skipped: list[str] = []
+    files: list[str] = []
+    images, labels = load_test_split(str(folder), 20, 0, skipped, files_used=files)
+    assert files == whole[1:]
+    assert len(images) == len(labels) == 3
+    assert skipped[0].startswith(str(folder / whole[0]))
+    for file, pixels, label in zip(files, images, labels, strict=True):
+        assert (file.startswith("dogs/"), pixels[0, 0, 0]) == (bool(label), 20 * int(Path(file).stem) + label)

@@ -343,3 +343,14 @@ def test_two_trainings_do_not_disturb_one_another(two_colours: ImageData) -> Non
     one, other = training(two_colours, "mixed_bfloat16"), training(two_colours)
     assert [each.model.layers[3].compute_dtype for each in (one, other)] == ["bfloat16", "float32"]
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_cross_entropy_is_told_without_the_penalty_that_the_loss_holds(two_colours: ImageData, optimizer: str) -> None:
+    one = training(two_colours, weight_decay=0.01, optimizer=optimizer)
+    epoch = one.run_epoch()
+    assert epoch is not None
+    penalty = float(sum(one.model.losses)) if one.model.losses else 0.0
+    assert (penalty > 0.01) == (optimizer == "adam"), "AdamW decays weights beside the loss"
+    assert epoch["val_loss"] - penalty == pytest.approx(epoch["val_categorical_crossentropy"], rel=1e-3)
+    assert epoch["categorical_crossentropy"] <= epoch["loss"] + 1e-3
