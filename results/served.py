@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results.candidate import candidate
-from results.images import SUFFIXES
+from results.image_files import images_below
 from results.labels import read_labels
+from results.levels import Levels
 from results.records import read_study
 from results.remote import existing_run
 from results.wording import percent
@@ -26,6 +27,8 @@ class Served:
     samples: tuple[Path, ...]
     most_bytes: int
     """Of an uploaded image."""
+    levels: Levels | None = None
+    """Of images of more than 8 bits; None: those beside the model, if they are there."""
 
 
 def served(model: Path, samples: Path | None, most_bytes: int) -> Served:
@@ -42,7 +45,7 @@ def served(model: Path, samples: Path | None, most_bytes: int) -> Served:
         return Served(
             study.name, chosen.members[0].file, study.data.class_names,
             f"Test accuracy {percent(test.evaluation.accuracy)}." if test else "",
-            _images(samples) if samples else tuple(shown[::2]), most_bytes,
+            _images(samples) if samples else tuple(shown[::2]), most_bytes, study.data.levels,
         )  # fmt: skip
     return Served(model.stem, model, read_labels(model), "", _images(samples) if samples else (), most_bytes)
 
@@ -50,4 +53,4 @@ def served(model: Path, samples: Path | None, most_bytes: int) -> Served:
 def _images(folder: Path) -> tuple[Path, ...]:
     if not folder.is_dir():
         raise UserError(f"--samples {folder}: no such folder")
-    return tuple(file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES)[:SAMPLES]
+    return tuple(images_below(folder))[:SAMPLES]

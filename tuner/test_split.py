@@ -6,6 +6,7 @@ Training code cannot reach them: only `tuner.finalists` asks for them.
 import dataclasses
 import datetime
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from results.candidate import members_of
 from results.evaluation import evaluate
 from results.examples import save_examples
 from results.finalists import Finalist
+from results.levels import Levels
 from results.records import TestOpening, TestRecord, read_study, read_trials, write
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
@@ -36,7 +38,9 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
     members = members_of(paths, read_trials(paths), read_trials(paths.finalists))
     model = retrained or next(member.file for member in members if member.trial.trial == winner.trial)
     skipped: list[str] = []
-    images, labels = load_test_split(config.data, study.data.image_size, config.seed, skipped)
+    images, labels = load_test_split(
+        config.data, study.data.image_size, config.seed, skipped, config.leave_out, study.data.levels
+    )
     if not len(labels):
         raise UserError(f"{study.data.source}: has no test image that decodes")
     predicting = ray.remote(num_cpus=resources.cpus, num_gpus=min(resources.gpus, 1), max_calls=1)(_probabilities)
@@ -63,10 +67,17 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
     )
 
 
-def load_test_split(source: str, image_size: int, seed: int, skipped: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def load_test_split(
+    source: str,
+    image_size: int,
+    seed: int,
+    skipped: list[str],
+    leave_out: Collection[str] = (),
+    levels: Levels | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """The images as uint8 (n, image_size, image_size, 3), and labels as int64 (n,), of a source that `load` has loaded.
 
-    Files that do not decode are left out and named in `skipped`.
+    Files that do not decode are left out and named in `skipped`. `leave_out` and `levels` are those of `load`.
 
     Raises:
         UserError: a folder that is no longer there, or is another one.
@@ -82,8 +93,8 @@ def load_test_split(source: str, image_size: int, seed: int, skipped: list[str])
         return images[test], labels[test]
     if is_archive(place := Path(source).expanduser()):
         return load_test(place, image_size, seed)
-    *_, files = splits(place, seed)
-    return decode_all(files, image_size, strict=False, skipped=skipped)
+    files = splits(place, seed, leave_out).test
+    return decode_all(files, image_size, strict=False, skipped=skipped, levels=levels)
 
 
 def _probabilities(model: bytes, images: np.ndarray, resources: TrialResources) -> np.ndarray:

@@ -24,7 +24,7 @@ import optuna
 from PIL import Image
 
 from results.best_models import BestModels
-from results.images import Undecodable, decode, dimensions
+from results.images import Undecodable, decode, header
 from results.leaderboard import leaderboard
 from results.records import (
     KnownTrials,
@@ -64,7 +64,7 @@ def images(folder: Path) -> Kind:
         Image.fromarray(pixels).save(file)
 
     def read(file: Path) -> object:
-        dimensions(file)
+        header(file)
         return decode(file, 16)
 
     return Kind(files, read, (Undecodable,))
