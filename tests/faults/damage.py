@@ -59,7 +59,10 @@ class Kind:
 
 def images(folder: Path) -> Kind:
     pixels = np.random.default_rng(0).integers(0, 256, (24, 20, 3), dtype=np.uint8)
-    files = [folder / f"image.{ending}" for ending in ("png", "jpg", "gif", "webp", "bmp")]
+    files = [
+        folder / f"image.{ending}"
+        for ending in ("png", "jpg", "gif", "webp", "bmp", "tif", "jp2", "avif", "ppm", "tga", "ico")
+    ]
     for file in files:
         Image.fromarray(pixels).save(file)
 

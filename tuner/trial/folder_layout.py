@@ -67,9 +67,9 @@ def read_layout(folder: Path, leave_out: Collection[str]) -> Layout:
     """
     reader = _Reader(folder, frozenset(leave_out))
     root = reader.inside(folder)
-    splits = reader.splits(root)
-    places = {name: reader.inside(place, is_split=True) for name, place in splits.items()} or {"train": root}
-    class_names = reader.classes(places["train"])
+    places = reader.splits(root) or {"train": root}
+    class_names = reader.classes(reader.inside(places["train"], is_split=True))
+    places = {name: reader.around(place, class_names) for name, place in places.items()}
     train, validation, test = (reader.listed(places[name], class_names) if name in places else None for name in SPLITS)
     assert train is not None
     reader.check_left_out()
@@ -106,6 +106,11 @@ class _Reader:
         inner = subfolders(folders[0])
         is_itself_split = split_of(folders[0].name) and not (is_split or all(split_of(one.name) for one in inner))
         return place if is_itself_split or not inner else self.inside(folders[0], is_split)
+
+    def around(self, split: Path, class_names: Sequence[str]) -> Path:
+        """The folder that holds classes in a split, wherever it has the first one."""
+        is_there = any(one.name in class_names for one in self.folders(split))
+        return split if is_there else self.inside(split, is_split=True)
 
     def splits(self, root: Path) -> dict[str, Path]:
         """The folder of each split; empty when there are only classes."""
@@ -232,8 +237,8 @@ class _Reader:
         where = "" if root == self._folder else f" in {root}"
         loose = f"; {counted(len(images), 'image')} in {root} itself, without a class" if images else ""
         return UserError(
-            f"--data {self._folder} has {counted(len(folders), 'class folder')}{named}{where} but needs at least 2, one a class "
-            f"with its images inside{loose}{_table(files)}"
+            f"--data {self._folder} has {counted(len(folders), 'class folder')}{named}{where} but needs at least 2, "
+            f"one a class with its images inside{loose}{_table(files)}"
         )
 
     def _no_images(self, place: Path) -> UserError:

@@ -60,6 +60,7 @@ def test_splits_are_known_by_their_common_names(tmp_path: Path, train: str, vali
         (["train/a b/1.png", "train/c/1.png", "val/a_b/1.png"], "val/a_b is a class that training .*Rename it to a b"),
         ([*classed("train", "val"), "val/cows/1.png"], "val/cows .* leave it out with --leave-out cows"),
         ([*classed("train"), "val/cats/1.png"], "class 'dogs' has no images in .*val/dogs; accepted are JPEG"),
+        ([*classed("train"), "val/cats/more/1.png"], "class 'dogs' has no images in .*val/dogs; accepted are JPEG"),
         (classed("site1", "site2"), r"site1/, site2/ all have the same folders inside \(cats, dogs\), so either"),
         (classed("cats", "dogs", classes=("train", "test")), "cats/ has test/, train/ inside, the name of a split"),
         (classed("seg_train", "seg_test", "more", classes=("a", "b")), "seg_test/ has the folders a/, b/ inside and m"),
