@@ -78,7 +78,7 @@ def folders(draw: st.DrawFn) -> dict[str, bytes]:
         found["/".join([*parts, name])] = content(Path(name).suffix, draw(modes))
     for top in draw(st.lists(st.sampled_from([*tops, *classes]), max_size=2)):  # where classes lie
         name = draw(files)
-        found[f"{wrapping}{top.strip('/')}/{name}"] = content(Path(name).suffix, draw(modes))
+        found[f"{wrapping}{top}/{name}" if top else f"{wrapping}{name}"] = content(Path(name).suffix, draw(modes))
     for top in draw(st.lists(st.sampled_from(["", *tops, *(f"{tops[0]}{name}/" for name in classes)]), max_size=3)):
         found[f"{wrapping}{top}{draw(st.sampled_from(LITTER))}"] = content(".png", "RGB")
     return found
@@ -89,6 +89,7 @@ def write(root: Path, found: dict[str, bytes]) -> set[Path]:
     written = set()
     for name, data in found.items():
         path = root / name
+        assert path.is_relative_to(root), "nothing is written elsewhere"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
