@@ -3,18 +3,24 @@
 import json
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from results.candidate import candidate
+from results.export import export_model
+from results.formats import named
 from results.images import decode
-from results.labels import levels_path, read_levels
+from results.labels import card_path, levels_path, read_levels
 from results.levels import Levels
 from results.predictor import Predictor
+from results.records import read_study, write
+from results.served import served
 from search_spaces.errors import UserError
-from tests.results.test_export import network
+from tests.results.test_export import IMAGES, a_run, network
 from tuner.test_split import load_test_split
 from tuner.trial import datasets
 from tuner.trial.datasets import ImageData
@@ -147,3 +153,15 @@ def test_damaged_levels_are_told(tmp_path: Path, text: str) -> None:
     levels_path(tmp_path / "model.keras").write_text(text)
     with pytest.raises(UserError, match=r"model.levels.json does not hold the levels .*export the model again"):
         read_levels(tmp_path / "model.keras")
+
+
+def test_an_exported_model_has_the_levels_of_its_study_beside_it(tmp_path: Path) -> None:
+    paths, out = a_run(tmp_path / "run"), tmp_path / "model.keras"
+    study = read_study(paths)
+    write(paths.study, replace(study, data=replace(study.data, levels=Levels(0, 4095))))
+    export_model(paths, candidate(paths), out, named(["keras"]), IMAGES)
+    assert read_levels(out) == Predictor(out).levels == served(paths.root, None, 1).levels == Levels(0, 4095)
+    assert "values of 0 to 4,095 became 0 to 255" in card_path(out).read_text()
+    write(paths.study, study)
+    export_model(paths, candidate(paths), out, named(["keras"]), IMAGES)
+    assert read_levels(out) is None, "none of another model stay there"
