@@ -99,9 +99,9 @@ def splits(folder: Path, seed: int, leave_out: Collection[str] = ()) -> Splits:
         taken = " and ".join(
             f"{len(held):,} for {name}" for name, held in zip(own, drawn, strict=True) if held is not None
         )
+        share = f"{HELD_OUT_SHARE:.0%}{' each' if len(missing) > 1 else ''}"
         notes += (
-            f"Drawn from the {len(train.paths):,} images in {layout.folders['train']}: {taken}, {HELD_OUT_SHARE:.0%} "
-            "each, by --seed; trials never see test images",
+            f"Drawn from the {len(train.paths):,} images in {layout.folders['train']}: {taken} ({share}), by --seed",
         )
     return Splits(layout, train.at(kept), validation, test, notes)
 

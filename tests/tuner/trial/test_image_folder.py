@@ -110,11 +110,11 @@ def test_under_strict_a_file_that_is_not_used_is_an_error(folder: Path) -> None:
 def test_what_is_taken_for_other_splits_and_the_images_of_each_class_are_told(tmp_path: Path, folder: Path) -> None:
     told = datasets.load(str(folder), None, seed=0).summary()
     assert "Images a class, training/validation/test: cats 8/2/2, dogs 8/2/2" in told
-    assert f"Drawn from the 24 images in {folder}: 4 for validation and 4 for test, 15% each, by --seed" in told
+    assert f"Drawn from the 24 images in {folder}: 4 for validation and 4 for test (15% each), by --seed" in told
     shutil.copytree(folder, tmp_path / "split" / "Train")
     shutil.copytree(folder, tmp_path / "split" / "valid")
     told = datasets.load(str(tmp_path / "split"), None, seed=0).summary()
-    assert f"Drawn from the 24 images in {tmp_path / 'split' / 'Train'}: 4 for test, 15% each" in told
+    assert f"Drawn from the 24 images in {tmp_path / 'split' / 'Train'}: 4 for test (15%), by --seed" in told
     assert "Splits: train is Train/, val is valid/" in told
     shutil.copytree(folder, tmp_path / "split" / "test")
     assert "Drawn" not in datasets.load(str(tmp_path / "split"), None, seed=0).summary()
