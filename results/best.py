@@ -101,7 +101,8 @@ class Best:
         """
         from results.predictor import Predictor
 
-        return Predictor(self.file, read_study(self.paths).data.class_names)
+        data = read_study(self.paths).data
+        return Predictor(self.file, data.class_names, data.levels)
 
     @property
     def outcome(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from results.candidate import Candidate
 from results.formats import FORMATS, Classify, Format
-from results.labels import card_path, labels_path
+from results.labels import LEVELS, card_path, labels_path, levels_path
 from results.model_card import card
 from results.paths import RunPaths
 from results.records import read_study
@@ -86,6 +86,9 @@ def export_model(
             for exported in written:
                 _replace(Path(beside) / exported.path.name, exported.path)
         write_text(labels_path(out), json.dumps(list(study.data.class_names), indent=2, ensure_ascii=False) + "\n")
+        levels_path(out).unlink(missing_ok=True)  # of another model that was there
+        if study.data.levels:
+            write_text(levels_path(out), LEVELS.dump_json(study.data.levels).decode() + "\n")
         write_text(card_path(out), card(out, study, chosen, written, sample.what))
     return written
 

@@ -25,7 +25,7 @@ def card(out: Path, study: StudyRecord, chosen: Candidate, written: Sequence[Exp
         f"An image classifier for {len(data.class_names)} classes: {', '.join(map(plain, data.class_names))}.",
         f"""- **Input**: RGB images as raw pixels (0 to 255), shape ({side}, {side}, 3); preprocessing is inside.
   In training, images were turned as their EXIF says, laid over white where transparent, and resized without regard to
-  their aspect by Pillow's `resize(..., Image.Resampling.BILINEAR)`; `scripts/predict.py` does the same.
+  their aspect by Pillow's `resize(..., Image.Resampling.BILINEAR)`; `scripts/predict.py` does the same.{_levels(data)}
 - **Output**: a probability for each class, in the order of `{out.stem}.labels.json`.
 - **Training data**: {plain(data.source)}, {_trained_on(data, chosen)}, fingerprint `{data.fingerprint}`.
 - **Found by**: study `{study.name}`, a search among at most {study.options["trials"]} configurations.""",
@@ -41,6 +41,10 @@ classified at random. {_licence(study, chosen)}""",
         *(_member(study, member) for member in chosen.members),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _levels(data: DataRecord) -> str:
+    return f" Of images of more than 8 bits, values of {data.levels} became 0 to 255." if data.levels else ""
 
 
 def _is_retrained(chosen: Candidate) -> bool:

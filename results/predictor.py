@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from results.formats import in_float32, probabilities
-from results.images import SUFFIXES, Undecodable, decode
-from results.labels import labels_path, read_labels
+from results.image_files import ACCEPTED, images_below
+from results.images import Undecodable, decode
+from results.labels import labels_path, read_labels, read_levels
+from results.levels import Levels
 from search_spaces.errors import UserError
 
 BATCH = 256
@@ -42,14 +44,16 @@ class Predictor:
     Args:
         model: the .keras file.
         labels: the classes; by default those that lie beside it, or numbers where there are none.
+        levels: of images of more than 8 bits; by default those that lie beside it, or each image's own.
 
     Raises:
         UserError: no such file, one that Keras cannot load, or labels that do not fit it.
     """
 
-    def __init__(self, model: Path, labels: Sequence[str] = ()) -> None:
+    def __init__(self, model: Path, labels: Sequence[str] = (), levels: Levels | None = None) -> None:
         self._model = in_float32(model)
         self.image_size = int(self._model.input_shape[1])
+        self.levels = levels or read_levels(model)
         classes = int(self._model.output_shape[-1])
         self.labels = tuple(labels or read_labels(model)) or tuple(str(number) for number in range(classes))
         if len(self.labels) != classes:
@@ -82,13 +86,13 @@ class Predictor:
 
     def _decoded(self, image: Path) -> np.ndarray | Undecodable:
         try:
-            return decode(image, self.image_size)
+            return decode(image, self.image_size, self.levels)
         except Undecodable as error:
             return error
 
 
 def found_images(patterns: Sequence[str]) -> list[Path]:
-    """The image files that are meant: files themselves, folders with all that lies in them, and globs.
+    """The image files that are meant: files themselves, folders with all images that lie in them, and globs.
 
     Raises:
         UserError: a pattern that nothing matches.
@@ -96,11 +100,9 @@ def found_images(patterns: Sequence[str]) -> list[Path]:
     found: dict[Path, None] = {}
     for pattern in patterns:
         place = Path(pattern).expanduser()
-        if place.is_dir():
-            matches = [file for file in sorted(place.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
-        else:
-            matches = [place] if place.exists() else [Path(match) for match in sorted(glob(str(place), recursive=True))]
+        places = [place] if place.exists() else [Path(match) for match in sorted(glob(str(place), recursive=True))]
+        matches = [file for one in places for file in (images_below(one) if one.is_dir() else [one])]
         if not matches:
-            raise UserError(f"{pattern}: no such file, and no image there; accepted are {', '.join(SUFFIXES)}")
+            raise UserError(f"{pattern}: no such file, and no image there; accepted are {ACCEPTED}")
         found |= dict.fromkeys(matches)
     return list(found)

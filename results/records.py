@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from results.evaluation import Evaluation
+from results.levels import Levels
 from results.paths import RunPaths, trial_name
 from results.whole_file import write_text
 from search_spaces.configuration import Configuration
@@ -126,6 +127,10 @@ class DataRecord:
     fingerprint: str
     skipped: tuple[str, ...] = ()
     """Files that did not decode."""
+    unused: tuple[str, ...] = ()
+    """Files of its folder that are no images of a class."""
+    levels: Levels | None = None
+    """Of images of more than 8 bits, if there were such."""
 
 
 @dataclass(frozen=True)

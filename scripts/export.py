@@ -9,7 +9,7 @@ from rich.table import Table
 from typer import Argument, Option, Typer
 
 from results.commands import predict
-from results.labels import card_path, labels_path
+from results.labels import card_path, labels_path, levels_path
 from search_spaces.errors import reported
 from tuner.chatter import redirected
 from tuner.found import Study
@@ -42,6 +42,8 @@ def main(
             )
         Console(highlight=False, markup=False, emoji=False).print(table)
         print(f"labels  {labels_path(out)}\ncard    {card_path(out)}")
+        if levels_path(out).is_file():
+            print(f"levels  {levels_path(out)}")
         if model := next((one.path for one in written if one.format == "keras"), None):
             print(f"Next:   {predict(str(model))}")
 

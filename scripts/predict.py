@@ -28,9 +28,9 @@ def main(
         from results.predictor import Predictor, found_images  # here, because TensorFlow prints when it is imported
         from results.served import model_of
 
-        file, labels = model_of(model)
+        file, labels, levels = model_of(model)
         files = found_images(images)
-        answers = list(Predictor(file, labels).classify(files, top or TOP[format], batch))
+        answers = list(Predictor(file, labels, levels).classify(files, top or TOP[format], batch))
         write(answers, terminal)
     if not labels:
         print(f"Note: {labels_path(file)} is not there: classes are numbers", file=sys.stderr)

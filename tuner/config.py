@@ -42,7 +42,8 @@ class StudyConfig:
     space: str = option("finetune", "finetune, custom_cnn, or PACKAGE.MODULE:NAME of a KerasTuner HyperModel.")
     data: str = option("cifar10", "cifar10, digits, a folder with a subfolder a class, or of splits, or .npz.")
     image_size: int | None = option(None, "Side in pixels. Default: their own if alike and square, or 96.")
-    strict: bool = option(False, "An image that does not decode is an error, not skipped.")
+    strict: bool = option(False, "A file that is not used is an error: no image, or one that does not decode.")
+    leave_out: tuple[str, ...] = option((), "Classes, or other folders beside them in --data, to ignore.", names)
     weights: str = option("imagenet", "imagenet, none, a file, or a folder of BACKBONE.weights.h5.")
     backbones: tuple[str, ...] | None = option(
         None, "Those that finetune may choose. Default: all whose weights can be had.", names

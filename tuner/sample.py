@@ -18,7 +18,8 @@ def sample(paths: RunPaths) -> Sample:
     study, test = read_study(paths), read_test(paths)
     side = study.data.image_size
     try:
-        data = load(paths.source(study.data.source), side, study.options["seed"])
+        leave_out = study.options.get("leave_out", ())
+        data = load(paths.source(study.data.source), side, study.options["seed"], leave_out=leave_out)
         if data.fingerprint() == study.data.fingerprint:
             return Sample("validation images", data.validation_images, data.validation_labels, data.train_images)
     except UserError:

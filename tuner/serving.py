@@ -44,7 +44,7 @@ class Classifier:
         self._served = served
         self._trouble: str | None = None
         try:
-            self._predictor = Predictor(served.model, served.labels)
+            self._predictor = Predictor(served.model, served.labels, served.levels)
         except UserError as error:  # Ray Serve would start an actor that fails again and again
             self._trouble = str(error)
             return
@@ -86,7 +86,8 @@ class Classifier:
         """The `top` likeliest classes of the image that is the request's body, best first."""
         body = await self._body(request)
         try:
-            pixels = await asyncio.to_thread(decode, io.BytesIO(body), self._predictor.image_size)
+            size, levels = self._predictor.image_size, self._predictor.levels
+            pixels = await asyncio.to_thread(decode, io.BytesIO(body), size, levels)
         except Undecodable as error:
             raise HTTPException(415, f"{error}") from error
         guesses = self._predictor.best(await self._answer(pixels), top)

@@ -380,7 +380,7 @@ def _check_place(config: StudyConfig) -> None:
 def _load(config: StudyConfig) -> ImageData:
     """The data; when it cannot be downloaded, one error names all that is missing and a command that works."""
     try:
-        return load(config.data, config.image_size, config.seed, config.strict)
+        return load(config.data, config.image_size, config.seed, config.strict, config.leave_out)
     except Unavailable as error:
         missing = [error]
         try:
@@ -420,7 +420,8 @@ def _load_same(config: StudyConfig) -> ImageData:
     """The images of a run that is there, once it can go on where it is to."""
     _check_place(config)
     _check_weights(config)
-    study, data = read_study(config.paths), load(config.data, config.image_size, config.seed, config.strict)
+    study = read_study(config.paths)
+    data = load(config.data, config.image_size, config.seed, config.strict, config.leave_out)
     if data.fingerprint() != study.data.fingerprint:
         raise UserError(
             f"--data {config.data}: the images there are not those of run {config.paths.name}, which began with "

@@ -6,6 +6,7 @@ Training code cannot reach them: only `tuner.finalists` asks for them.
 import dataclasses
 import datetime
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from results.candidate import members_of
 from results.evaluation import evaluate
 from results.examples import save_examples
 from results.finalists import Finalist
+from results.levels import Levels
 from results.records import TestOpening, TestRecord, read_study, read_trials, write
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
@@ -35,24 +37,20 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
     paths, study = config.paths, read_study(config.paths)
     members = members_of(paths, read_trials(paths), read_trials(paths.finalists))
     model = retrained or next(member.file for member in members if member.trial.trial == winner.trial)
-    skipped: list[str] = []
-    sources: list[str] = []
-    images, labels = load_test_split(config.data, study.data.image_size, config.seed, skipped, files_used=sources)
-    if not len(labels):
+    test = load_test_split(config.data, study.data.image_size, config.seed, config.leave_out, study.data.levels)
+    if not len(test.labels):
         raise UserError(f"{study.data.source}: has no test image that decodes")
     predicting = ray.remote(num_cpus=resources.cpus, num_gpus=min(resources.gpus, 1), max_calls=1)(_probabilities)
     try:
-        probabilities = ray.get(predicting.remote(model.read_bytes(), images, resources))
+        probabilities = ray.get(predicting.remote(model.read_bytes(), test.images, resources))
     except UserError as error:  # Ray's words around it are a traceback
         raise UserError(str(getattr(error, "cause", error))) from error
     # Before anybody sees what it says, and not where there is nothing to see.
     opened = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     opening = TestOpening(opened, f"{model.relative_to(paths.root)}, the configuration of trial {winner.trial}")
     write(paths.study, dataclasses.replace(study, test_openings=(*study.test_openings, opening)))
-    found, examples = (
-        evaluate(labels, probabilities),
-        save_examples(paths.examples, images, labels, probabilities, sources),
-    )
+    found = evaluate(test.labels, probabilities)
+    examples = save_examples(paths.examples, test.images, test.labels, probabilities, test.files)
     write(
         paths.test,
         TestRecord(
@@ -62,17 +60,27 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
             retrained is not None,
             found,
             examples,
-            tuple(skipped),
+            test.skipped,
         ),
     )
 
 
-def load_test_split(
-    source: str, image_size: int, seed: int, skipped: list[str], *, files_used: list[str] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The images as uint8 (n, image_size, image_size, 3), and labels as int64 (n,), of a source that `load` has loaded.
+@dataclasses.dataclass(frozen=True)
+class TestImages:
+    """What nothing was chosen by: images as uint8 (n, side, side, 3), labels as int64 (n,)."""
 
-    Files that do not decode are left out and named in `skipped`; the others, from the folder on, join `files_used`.
+    images: np.ndarray
+    labels: np.ndarray
+    files: tuple[str, ...] = ()
+    """Of each image, from the folder on; empty where they are no files."""
+    skipped: tuple[str, ...] = ()
+    """Files that do not decode, each with the reason."""
+
+
+def load_test_split(
+    source: str, image_size: int, seed: int, leave_out: Collection[str] = (), levels: Levels | None = None
+) -> TestImages:
+    """Load the test images of a source that `load` has loaded with the same `leave_out`, and that has these `levels`.
 
     Raises:
         UserError: a folder that is no longer there, or is another one.
@@ -81,19 +89,19 @@ def load_test_split(
         import keras
 
         _, (images, labels) = keras.datasets.cifar10.load_data()
-        return resize_all(images, image_size), labels.reshape(-1).astype(np.int64)
+        return TestImages(resize_all(images, image_size), labels.reshape(-1).astype(np.int64))
     if source == "digits":
         images, labels, names = digits(image_size)
         *_, test = three_way(labels, seed, names)
-        return images[test], labels[test]
+        return TestImages(images[test], labels[test])
     if is_archive(place := Path(source).expanduser()):
-        return load_test(place, image_size, seed)
-    *_, files = splits(place, seed)
+        return TestImages(*load_test(place, image_size, seed))
+    files = splits(place, seed, leave_out).test
     numbered = Files(files.paths, np.arange(len(files.paths)))  # which of them decode
-    images, kept = decode_all(numbered, image_size, strict=False, skipped=skipped)
-    if files_used is not None:
-        files_used += [str(files.paths[position].relative_to(place)) for position in kept]
-    return images, files.labels[kept]
+    skipped: list[str] = []
+    images, kept = decode_all(numbered, image_size, strict=False, skipped=skipped, levels=levels)
+    names = tuple(str(files.paths[position].relative_to(place)) for position in kept)
+    return TestImages(images, files.labels[kept], names, tuple(skipped))
 
 
 def _probabilities(model: bytes, images: np.ndarray, resources: TrialResources) -> np.ndarray:

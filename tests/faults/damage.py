@@ -24,7 +24,7 @@ import optuna
 from PIL import Image
 
 from results.best_models import BestModels
-from results.images import Undecodable, decode, dimensions
+from results.images import Undecodable, decode, header
 from results.leaderboard import leaderboard
 from results.records import (
     KnownTrials,
@@ -59,12 +59,15 @@ class Kind:
 
 def images(folder: Path) -> Kind:
     pixels = np.random.default_rng(0).integers(0, 256, (24, 20, 3), dtype=np.uint8)
-    files = [folder / f"image.{ending}" for ending in ("png", "jpg", "gif", "webp", "bmp")]
+    files = [
+        folder / f"image.{ending}"
+        for ending in ("png", "jpg", "gif", "webp", "bmp", "tif", "jp2", "avif", "ppm", "tga", "ico")
+    ]
     for file in files:
         Image.fromarray(pixels).save(file)
 
     def read(file: Path) -> object:
-        dimensions(file)
+        header(file)
         return decode(file, 16)
 
     return Kind(files, read, (Undecodable,))

@@ -5,6 +5,7 @@ Splits are stratified and drawn once from the study's seed, so every trial sees 
 
 import hashlib
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from results.images import resized
+from results.levels import Levels
 from results.records import DataRecord
 from search_spaces.backbones import keras_cache
 from search_spaces.errors import Unavailable, UserError
@@ -20,6 +22,10 @@ HELD_OUT_SHARE = 0.15
 """Share of the images that validation gets, and test too, where the source has no split of its own."""
 LEAST_PER_CLASS = 8
 """The smallest class that gives validation and test an image each, however the apportionment rounds."""
+MOST_CLASSES = 12
+"""Whose numbers of images are all shown."""
+SHOWN = 5
+"""Names of many that are shown."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,14 @@ class ImageData:
     validation_labels: np.ndarray
     test_count: int
     skipped: tuple[str, ...] = ()
+    test_per_class: tuple[int, ...] = ()
+    """Test images of each class, where they are known."""
+    unused: tuple[str, ...] = ()
+    """Files that are no images of a class."""
+    levels: Levels | None = None
+    """Of images of more than 8 bits, if there were such."""
+    notes: tuple[str, ...] = ()
+    """What was decided about them that the user should know, a sentence each."""
 
     @property
     def image_size(self) -> int:
@@ -41,13 +55,30 @@ class ImageData:
         return int(self.train_images.shape[1])
 
     def summary(self) -> str:
-        """The data in one line, for people."""
+        """The data in a few lines, for people: what there is, what was decided, what is not used."""
         text = (
             f"{self.source}: {len(self.train_labels)} training and {len(self.validation_labels)} validation images "
             f"of {len(self.class_names)} classes, {self.image_size}x{self.image_size} pixels"
         )
-        skipped = f"; {len(self.skipped)} files skipped that do not decode (study.json names them)"
-        return text + skipped if self.skipped else text
+        if self.skipped:
+            text += f"; {len(self.skipped)} files skipped that do not decode (study.json names them)"
+        lines = [text, self._classes(), *self.notes]
+        if self.unused:
+            more = f" and {len(self.unused) - SHOWN:,} more (study.json names them)" if len(self.unused) > SHOWN else ""
+            lines.append(f"Not used, since they are no images of a class: {', '.join(self.unused[:SHOWN])}{more}")
+        return "\n".join(lines)
+
+    def _classes(self) -> str:
+        """The images of each class in each split; of many classes the smallest ones and the largest."""
+        splits = [np.bincount(labels, minlength=len(self.class_names)).tolist()
+                  for labels in (self.train_labels, self.validation_labels)]  # fmt: skip
+        splits += [self.test_per_class] if self.test_per_class else []
+        rows = [(name, counts) for name, *counts in zip(self.class_names, *splits, strict=True)]
+        title = "Images a class, training/validation" + ("/test" if self.test_per_class else "")
+        if len(rows) <= MOST_CLASSES:
+            return f"{title}: {', '.join(map(_row, rows))}"
+        *few, most = sorted(rows, key=lambda row: sum(row[1]))
+        return f"{title}: fewest {', '.join(map(_row, few[:SHOWN]))}; most {_row(most)}"
 
     def record(self) -> DataRecord:
         """What goes into the study's record."""
@@ -60,6 +91,8 @@ class ImageData:
             test_images=self.test_count,
             fingerprint=self.fingerprint(),
             skipped=self.skipped,
+            unused=self.unused,
+            levels=self.levels,
         )
 
     def fingerprint(self) -> str:
@@ -71,19 +104,30 @@ class ImageData:
         return digest.hexdigest()[:16]
 
 
-def load(source: str, image_size: int | None, seed: int, strict: bool = False) -> ImageData:
+def _row(row: tuple[str, Sequence[int]]) -> str:
+    name, counts = row
+    return f"{name} {'/'.join(f'{count:,}' for count in counts)}"
+
+
+def load(
+    source: str, image_size: int | None, seed: int, strict: bool = False, leave_out: Collection[str] = ()
+) -> ImageData:
     """Load `cifar10`, `digits`, a folder of images or a file of arrays.
 
     Args:
         source: one of these two names, a folder's path, or that of an .npz file (see `image_archive`).
-        image_size: side of the squares to make; None keeps the images' own size (see `image_folder.choose_size`).
+        image_size: side of the squares to make; None keeps the images' own size (see `image_folder.own_size`).
         seed: draws the splits that the source does not have.
-        strict: an image that does not decode is an error instead of being skipped.
+        strict: a file that is not used, such as an image that does not decode, is an error.
+        leave_out: classes of a folder, and other folders beside them, that are to be ignored.
 
     Raises:
         Unavailable: CIFAR-10 is neither cached nor downloadable.
         UserError: no such source, or a class with too few images.
     """
+    folder = Path(source).expanduser()
+    if leave_out and (source in ("cifar10", "digits") or is_archive(folder)):
+        raise UserError(f"--leave-out {','.join(leave_out)}: is for --data FOLDER, and this is {source}")
     if source == "cifar10":
         return _cifar10(image_size, seed)
     if source == "digits":
@@ -91,12 +135,13 @@ def load(source: str, image_size: int | None, seed: int, strict: bool = False) -
     from tuner.trial.image_archive import load_archive
     from tuner.trial.image_folder import load_folder
 
-    folder = Path(source).expanduser()
     if is_archive(folder):
         return load_archive(folder, image_size, seed)
+    if folder.is_file():
+        raise UserError(f"--data {source}: is a file, but must be a folder or an .npz file; unpack an archive first")
     if not folder.is_dir():
         raise UserError(f"--data {source}: no such folder; give cifar10, digits, or a folder with a subfolder a class")
-    return load_folder(folder, image_size, seed, strict)
+    return load_folder(folder, image_size, seed, strict, leave_out)
 
 
 def is_archive(place: Path) -> bool:
@@ -164,15 +209,20 @@ def _cifar10(image_size: int | None, seed: int) -> ImageData:
     labels = labels.reshape(-1).astype(np.int64)
     train, validation = hold_out(labels, seed, names)
     images = resize_all(images, image_size)
+    per_class = tuple(np.bincount(np.asarray(test_labels).reshape(-1), minlength=len(names)).tolist())
     return ImageData(
-        "cifar10", names, images[train], labels[train], images[validation], labels[validation], len(test_labels)
-    )
+        "cifar10", names, images[train], labels[train], images[validation], labels[validation], len(test_labels),
+        test_per_class=per_class,
+    )  # fmt: skip
 
 
 def _digits(image_size: int | None, seed: int) -> ImageData:
     images, labels, names = digits(image_size)
     train, validation, test = three_way(labels, seed, names)
-    return ImageData("digits", names, images[train], labels[train], images[validation], labels[validation], len(test))
+    return ImageData(
+        "digits", names, images[train], labels[train], images[validation], labels[validation], len(test),
+        test_per_class=tuple(np.bincount(labels[test]).tolist()),
+    )  # fmt: skip
 
 
 def digits(image_size: int | None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

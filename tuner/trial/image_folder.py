@@ -1,53 +1,70 @@
-"""A folder of images as data: `FOLDER/<class>/*`, or `FOLDER/{train,val,test}/<class>/*`."""
+"""A folder of images as data; `folder_layout` tells how its folders are understood."""
 
 import os
-from collections.abc import Sequence
+import shlex
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from results.images import SUFFIXES, Undecodable, decode, dimensions
+from results.images import Header, Undecodable, decode, header
+from results.levels import Levels
+from results.wording import counted
 from search_spaces.errors import UserError
-from tuner.trial.datasets import ImageData, drawn_splits, three_way
+from tuner.trial.datasets import HELD_OUT_SHARE, LEAST_PER_CLASS, ImageData, drawn_splits
+from tuner.trial.folder_layout import Files, Layout, read_layout
+from tuner.trial.image_levels import common_levels
 
 DEFAULT_SIZE = 96
 """Side of the squares when images of several sizes come without --image-size."""
 
 
 @dataclass(frozen=True)
-class Files:
-    """Image files and the label of each."""
+class Splits:
+    """The files of each split, whether the folder has it or it was drawn."""
 
-    paths: list[Path]
-    labels: np.ndarray
-
-    def at(self, positions: np.ndarray | None) -> "Files":
-        """Those at the given positions; none at None."""
-        if positions is None:
-            return Files([], self.labels[:0])
-        return Files([self.paths[position] for position in positions], self.labels[positions])
+    layout: Layout
+    train: Files
+    validation: Files
+    test: Files
+    notes: tuple[str, ...]
+    """What was understood and drawn, a sentence each."""
 
 
-def load_folder(folder: Path, image_size: int | None, seed: int, strict: bool) -> ImageData:
+def load_folder(
+    folder: Path, image_size: int | None, seed: int, strict: bool = False, leave_out: Collection[str] = ()
+) -> ImageData:
     """Training and validation images of a folder; splits that it does not have are drawn over its sorted file names.
 
     Of test files only the size in the header is read, never the pixels. A file that does not decode is left out of its
     split without moving the others.
 
     Raises:
-        UserError: no class folders, a class with too few images, or (strict) a file that does not decode.
+        UserError: the folder cannot be understood, a class has too few images, or (strict) a file is not used.
     """
-    class_names, train, validation, test = splits(folder, seed)
-    size = image_size or choose_size([*train.paths, *validation.paths, *test.paths])
+    found = splits(folder, seed, leave_out)
+    class_names, unused = found.layout.class_names, tuple(map(str, found.layout.unused))
+    if strict and unused:
+        raise UserError(
+            f"--strict: {counted(len(unused), 'file')} in {folder} would not be used, such as {unused[0]}: move "
+            f"{'it' if len(unused) == 1 else 'them'} away, or give no --strict"
+        )
+    seen = [*found.train.paths, *found.validation.paths]
+    headers = _headers([*seen, *found.test.paths])
+    levels = common_levels([path for path in seen if (one := headers[path]) and one.is_deep], folder)
+    size = image_size or own_size(headers.values())
     skipped: list[str] = []
-    train_images, train_labels = decode_all(train, size, strict, skipped)
-    validation_images, validation_labels = decode_all(validation, size, strict, skipped)
+    train_images, train_labels = decode_all(found.train, size, strict, skipped, levels)
+    validation_images, validation_labels = decode_all(found.validation, size, strict, skipped, levels)
     for labels, split in ((train_labels, "training"), (validation_labels, "validation")):
-        empty = sorted(set(range(len(class_names))) - set(labels.tolist()))
-        if empty:
-            raise UserError(f"--data {folder}: class {class_names[empty[0]]!r} has no usable {split} image")
+        for empty in sorted(set(range(len(class_names))) - set(labels.tolist())):
+            name = class_names[empty]
+            raise UserError(
+                f"--data {folder}: class {name!r} has no usable {split} image; --leave-out {name} ignores it"
+            )
+    told = (f"Images of more than 8 bits: values of {levels} become 0 to 255",) if levels else ()
     return ImageData(
         str(folder.resolve()),
         class_names,
@@ -55,75 +72,69 @@ def load_folder(folder: Path, image_size: int | None, seed: int, strict: bool) -
         train_labels,
         validation_images,
         validation_labels,
-        len(test.paths),
+        len(found.test.paths),
         tuple(skipped),
+        test_per_class=tuple(np.bincount(found.test.labels, minlength=len(class_names)).tolist()),
+        unused=unused,
+        levels=levels,
+        notes=(*found.notes, *told),
     )
 
 
-def splits(folder: Path, seed: int) -> tuple[tuple[str, ...], Files, Files, Files]:
-    """The class names, and the files of training, validation and test.
+def splits(folder: Path, seed: int, leave_out: Collection[str] = ()) -> Splits:
+    """The files of training, validation and test; no file is opened.
 
     Raises:
-        UserError: no class folders, or a class with too few images.
+        UserError: the folder cannot be understood, or a class has too few images.
     """
-    has_splits = (folder / "train").is_dir()
-    class_names = _class_names(folder / "train" if has_splits else folder)
-    return class_names, *(_given_splits if has_splits else _drawn_splits)(folder, class_names, seed)
+    layout = read_layout(folder, leave_out)
+    train, own = layout.train, {"validation": layout.validation, "test": layout.test}
+    missing = [name for name, files in own.items() if files is None]
+    if missing:
+        _check_sizes(folder, layout)
+    kept, *drawn = drawn_splits(train.labels, seed, layout.class_names, layout.validation is None, layout.test is None)
+    validation, test = (files or train.at(held) for files, held in zip(own.values(), drawn, strict=True))
+    notes = layout.notes
+    if missing:
+        taken = " and ".join(
+            f"{len(held):,} for {name}" for name, held in zip(own, drawn, strict=True) if held is not None
+        )
+        share = f"{HELD_OUT_SHARE:.0%}{' each' if len(missing) > 1 else ''}"
+        notes += (
+            f"Drawn from the {len(train.paths):,} images in {layout.folders['train']}: {taken} ({share}), by --seed",
+        )
+    return Splits(layout, train.at(kept), validation, test, notes)
 
 
-def choose_size(paths: Sequence[Path]) -> int:
+def own_size(headers: Collection[Header | None]) -> int:
     """The images' own side when all are squares of one size, else `DEFAULT_SIZE`. Unreadable files have no say."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = {size for size in pool.map(dimensions, paths) if size is not None}
+    found = {(one.width, one.height) for one in headers if one is not None}
     width, height = found.pop() if len(found) == 1 else (0, 1)
     return width if width == height else DEFAULT_SIZE
 
 
-def _given_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tuple[Files, Files, Files]:
-    train = _list(folder / "train", class_names)
-    given = [_list(folder / name, class_names) if (folder / name).is_dir() else None for name in ("val", "test")]
-    kept, *drawn = drawn_splits(train.labels, seed, class_names, given[0] is None, given[1] is None)
-    validation, test = (own or train.at(held) for own, held in zip(given, drawn, strict=True))
-    return train.at(kept), validation, test
+def _headers(paths: Sequence[Path]) -> dict[Path, Header | None]:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(paths, pool.map(header, paths), strict=True))
 
 
-def _drawn_splits(folder: Path, class_names: tuple[str, ...], seed: int) -> tuple[Files, Files, Files]:
-    files = _list(folder, class_names)
-    train, validation, test = three_way(files.labels, seed, class_names)
-    return files.at(train), files.at(validation), files.at(test)
-
-
-def _class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")))
-    if len(names) < 2:
+def _check_sizes(folder: Path, layout: Layout) -> None:
+    """Each class has enough images to draw from."""
+    counts = np.bincount(layout.train.labels, minlength=len(layout.class_names))
+    small = [(name, count) for name, count in zip(layout.class_names, counts, strict=True) if count < LEAST_PER_CLASS]
+    if small:
+        told = ", ".join(f"class {name!r} has {counted(count, 'image')}" for name, count in small[:5])
+        more = f" and {len(small) - 5} more have few" if len(small) > 5 else ""
+        names = shlex.quote(",".join(name for name, _ in small))
         raise UserError(
-            f"--data {folder} has {len(names)} class folders but needs at least 2, one a class with its images inside"
+            f"--data {folder}: {told}{more} to draw a split from but needs at least {LEAST_PER_CLASS}, so that each "
+            f"split of {HELD_OUT_SHARE:.0%} gets one: add images, or leave it out with --leave-out {names}"
         )
-    return names
 
 
-def _list(folder: Path, class_names: tuple[str, ...]) -> Files:
-    paths: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(class_names):
-        found = sorted(file for file in (folder / name).glob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-        if not found:
-            raise UserError(f"class {name!r} has no images in {folder / name}; accepted are {', '.join(SUFFIXES)}")
-        paths += found
-        labels += [label] * len(found)
-    unknown = sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.is_dir() and entry.name not in class_names and not entry.name.startswith(".")
-    )
-    if unknown:
-        raise UserError(
-            f"{folder / unknown[0]} is a class that training does not have; training has {', '.join(class_names)}"
-        )
-    return Files(paths, np.asarray(labels, dtype=np.int64))
-
-
-def decode_all(files: Files, size: int, strict: bool, skipped: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def decode_all(
+    files: Files, size: int, strict: bool, skipped: list[str], levels: Levels | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels of the files that decode; the others' names join `skipped`.
 
     Raises:
@@ -132,7 +143,7 @@ def decode_all(files: Files, size: int, strict: bool, skipped: list[str]) -> tup
 
     def attempt(path: Path) -> np.ndarray | Undecodable:
         try:
-            return decode(path, size)
+            return decode(path, size, levels)
         except Undecodable as error:
             return error
 

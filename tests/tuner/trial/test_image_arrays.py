@@ -120,7 +120,8 @@ def test_an_archive_is_read_as_it_was_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.train_images, train.images)
     np.testing.assert_array_equal(data.validation_labels, validation.labels)
     assert (data.class_names, data.test_count, data.image_size) == (("cat", "dog"), 4, 8)
-    images, labels = load_test_split(data.source, 8, 0, [])
+    found = load_test_split(data.source, 8, 0)
+    images, labels = found.images, found.labels
     np.testing.assert_array_equal(images, test.images)
     np.testing.assert_array_equal(labels, test.labels)
 
@@ -134,7 +135,8 @@ def test_missing_splits_share_no_image(tmp_path: Path, given_splits: tuple[bool,
     file = tmp_path / "own.npz"
     Archive(whole, own if has_validation else None, own if has_test else None, ("a", "b")).write(file)
     data = load_archive(file, None, seed=3)
-    test, labels = load_test_split(str(file), 8, 3, [])
+    found = load_test_split(str(file), 8, 3)
+    test, labels = found.images, found.labels
     parts = [images[:, 0, 0, 0].tolist() for images in (data.train_images, data.validation_images, test)]
     assert sorted([*parts[0], *parts[1], *parts[2]]) == sorted(
         [*range(60), *(range(100, 120) if any(given_splits) else ())]
@@ -152,7 +154,7 @@ def test_keras_own_files_are_read_and_their_test_images_are_not(tmp_path: Path) 
     data = datasets.load(str(file), None, seed=0)
     assert (data.train_images.shape, data.class_names, data.test_count) == ((34, 28, 28, 3), ("0", "1"), 4)
     with pytest.raises(UserError, match="mnist.npz: test: images have values from nan"):
-        load_test_split(str(file), 28, 0, [])
+        load_test_split(str(file), 28, 0)
 
 
 def test_images_that_are_no_squares_of_one_size_are_resized(tmp_path: Path) -> None:

@@ -86,21 +86,93 @@ def test_a_class_of_broken_images_alone_is_an_error(folder: Path) -> None:
 
 def test_empty_and_lonely_classes_are_errors(folder: Path) -> None:
     (folder / "birds").mkdir()
-    with pytest.raises(UserError, match="class 'birds' has no images in .*birds; accepted are .jpg"):
+    with pytest.raises(
+        UserError,
+        match="class 'birds' has no images in .*birds; accepted are JPEG.* leave it out with --leave-out birds",
+    ):
         datasets.load(str(folder), None, seed=0)
     with pytest.raises(UserError, match="has 0 class folders but needs at least 2"):
         datasets.load(str(folder / "cats"), None, seed=0)
 
 
 def test_test_images_that_decode_are_known_by_their_files(folder: Path) -> None:
-    whole: list[str] = []
-    load_test_split(str(folder), 20, 0, [], files_used=whole)
+    whole = load_test_split(str(folder), 20, 0).files
     (folder / whole[0]).write_bytes(b"broken")
-    skipped: list[str] = []
-    files: list[str] = []
-    images, labels = load_test_split(str(folder), 20, 0, skipped, files_used=files)
-    assert files == whole[1:]
-    assert len(images) == len(labels) == 3
-    assert skipped[0].startswith(str(folder / whole[0]))
-    for file, pixels, label in zip(files, images, labels, strict=True):
+    found = load_test_split(str(folder), 20, 0)
+    assert found.files == whole[1:]
+    assert len(found.images) == len(found.labels) == 3
+    assert found.skipped[0].startswith(str(folder / whole[0]))
+    for file, pixels, label in zip(found.files, found.images, found.labels, strict=True):
         assert (file.startswith("dogs/"), pixels[0, 0, 0]) == (bool(label), 20 * int(Path(file).stem) + label)
+
+
+def test_under_strict_a_file_that_is_not_used_is_an_error(folder: Path) -> None:
+    (folder / "labels.csv").write_text("1.png,cats")
+    data = datasets.load(str(folder), None, seed=0)
+    assert data.unused == (str(folder / "labels.csv"),)
+    assert data.record().unused == data.unused
+    assert f"Not used, since they are no images of a class: {folder / 'labels.csv'}" in data.summary()
+    with pytest.raises(
+        UserError, match=r"--strict: 1 file in .* would not be used, such as .*labels.csv: move it away"
+    ):
+        datasets.load(str(folder), None, seed=0, strict=True)
+
+
+def test_what_is_taken_for_other_splits_and_the_images_of_each_class_are_told(tmp_path: Path, folder: Path) -> None:
+    told = datasets.load(str(folder), None, seed=0).summary()
+    assert "Images a class, training/validation/test: cats 8/2/2, dogs 8/2/2" in told
+    assert f"Drawn from the 24 images in {folder}: 4 for validation and 4 for test (15% each), by --seed" in told
+    shutil.copytree(folder, tmp_path / "split" / "Train")
+    shutil.copytree(folder, tmp_path / "split" / "valid")
+    told = datasets.load(str(tmp_path / "split"), None, seed=0).summary()
+    assert f"Drawn from the 24 images in {tmp_path / 'split' / 'Train'}: 4 for test (15%), by --seed" in told
+    assert "Splits: train is Train/, val is valid/" in told
+    shutil.copytree(folder, tmp_path / "split" / "test")
+    assert "Drawn" not in datasets.load(str(tmp_path / "split"), None, seed=0).summary()
+
+
+def test_of_many_classes_the_smallest_and_the_largest_are_told(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:02}").mkdir()
+        for image in range(8 + number):
+            Image.new("L", (8, 8)).save(tmp_path / f"{number:02}" / f"{image}.png")
+    told = datasets.load(str(tmp_path), None, seed=0).summary()
+    line = next(line for line in told.splitlines() if line.startswith("Images a class"))
+    assert line.startswith("Images a class, training/validation/test: fewest 00 6/1/1, 01 ")
+    assert "; most 19 " in line
+    assert len(line) < 200
+
+
+def test_a_class_of_three_images_is_left_out_by_name(folder: Path) -> None:
+    whole = datasets.load(str(folder), None, seed=0)
+    (folder / "rare").mkdir()
+    for number in range(3):
+        Image.new("RGB", (20, 20)).save(folder / "rare" / f"{number}.png")
+    with pytest.raises(UserError, match=r"class 'rare' has 3 images to draw .* leave it out with --leave-out rare$"):
+        datasets.load(str(folder), None, seed=0)
+    data = datasets.load(str(folder), None, seed=0, leave_out=("rare",))
+    assert data.fingerprint() == whole.fingerprint()
+    assert f"Left out: {folder / 'rare'}, with 3 images" in data.summary()
+    assert len(load_test_split(str(folder), 20, 0, ("rare",)).labels) == whole.test_count
+    datasets.load(str(folder), None, seed=0, strict=True, leave_out=("rare",))
+
+
+def test_several_small_classes_are_left_out_at_once(folder: Path) -> None:
+    for name in ("a b", "c"):
+        (folder / name).mkdir()
+        Image.new("RGB", (20, 20)).save(folder / name / "1.png")
+    with pytest.raises(UserError, match=r"class 'a b' has 1 image, class 'c' has 1 image .* --leave-out 'a b,c'$"):
+        datasets.load(str(folder), None, seed=0)
+    assert datasets.load(str(folder), None, seed=0, leave_out=("a b", "c")).class_names == ("cats", "dogs")
+
+
+@pytest.mark.parametrize("source", ["digits", "cifar10", "own.npz"])
+def test_only_folders_have_classes_to_leave_out(source: str) -> None:
+    with pytest.raises(UserError, match=f"--leave-out rare: is for --data FOLDER, and this is {source}"):
+        datasets.load(source, None, seed=0, leave_out=("rare",))
+
+
+def test_an_archive_has_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "photos.zip").touch()
+    with pytest.raises(UserError, match=r"photos.zip: is a file, but must be a folder or an .npz file; unpack"):
+        datasets.load(str(tmp_path / "photos.zip"), None, seed=0)
