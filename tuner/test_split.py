@@ -21,8 +21,9 @@ from results.records import TestOpening, TestRecord, read_study, read_trials, wr
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 from tuner.trial.datasets import digits, is_archive, resize_all, three_way
+from tuner.trial.folder_layout import Files
 from tuner.trial.image_archive import load_test
-from tuner.trial.image_folder import Files, decode_all, splits
+from tuner.trial.image_folder import decode_all, splits
 from tuner.trial.resources import TrialResources, prepare_process
 
 

@@ -136,7 +136,7 @@ def without(model: keras.Model, is_left_out: Callable[[Any], bool]) -> keras.Mod
 def _in_inference(operation: Any) -> Callable[..., Any]:
     """The operation called so; a caller's own `training` goes before."""
     if not getattr(operation, "_call_has_context_arg", {}).get("training"):
-        return operation  # type: ignore[no-any-return]
+        return operation
     return lambda *args, **kwargs: operation(*args, **kwargs | {"training": False})
 
 
