@@ -12,6 +12,7 @@ from zipfile import is_zipfile
 
 import numpy as np
 
+from search_spaces.causes import cause
 from search_spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def in_float32(file: Path) -> keras.Model:
         model = keras.models.load_model(file, compile=False)
         several, shape = isinstance(model.input, list), model.input_shape
     except Exception as error:  # ValueError, OSError, KeyError, TypeError and more: unknown layers, damaged files
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{file} is not a model that Keras can load without other code: {reason}") from error
+        raise UserError(f"{file} is not a model that Keras can load without other code: {cause(error)}") from error
     if several:  # as earlier runs saved it: callers would have to give and to take lists
         model = keras.Model(model.input[0], model.output[0])
         shape = model.input_shape

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from search_spaces.causes import told
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter
 from search_spaces.registry import SPACES, SpaceSpec
@@ -151,7 +152,7 @@ def _hyperparameters(spec: SpaceSpec) -> tuple[list[Hyperparameter], bool]:
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(frame.filename)}, line {frame.lineno}"
-        text = f"--space {spec.name}: a model of it cannot be built: {type(error).__name__}: {error} ({place})"
+        text = f"--space {spec.name}: a model of it cannot be built: {told(error)} ({place})"
         raise UserError(text) from error
 
 
