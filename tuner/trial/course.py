@@ -132,6 +132,12 @@ class Course:
                 self.changes.restore(self._checkpoint.variables or {})
             return train([_First(self, call), *watchers, _Last(self, call, watchers, report)], call.position)
 
+    @property
+    def shift(self) -> int:
+        """By how much more epochs there have been than Keras's number of one says: a loop may call each the first."""
+        *before, latest = self._calls
+        return max(0, sum(len(call.logs) for call in before) - latest.first)
+
     def checkpoint(self, epoch: int, results: Sequence[Mapping[str, Any]]) -> Checkpoint:
         """Return what it takes to go on after the latest epoch, which is the trial's `epoch`."""
         if not self._calls:

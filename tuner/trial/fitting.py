@@ -105,8 +105,9 @@ class Fitting:
     ) -> keras.callbacks.History:
         x, y, size = data
         validation: Any = options.get("validation_data")
-        trained, inputs, checked = self._source(held, x, validation[0] if validation else None, epochs.start)
-        batches = Batches(inputs, y, size, self._seed if options.get("shuffle", True) else None, epochs.start)
+        first = epochs.start + self._course.shift
+        trained, inputs, checked = self._source(held, x, validation[0] if validation else None, first)
+        batches = Batches(inputs, y, size, self._seed if options.get("shuffle", True) else None, first)
         if self._is_plain:
             arrays = [*batches[0], *((checked, validation[1]) if validation else ())]
             trained = self._traced_alike(held, trained, arrays)
@@ -115,7 +116,7 @@ class Fitting:
             validation = Batches(_always(checked), validation[1], batch, None).source()
         verbose = options["verbose"]
         followed = keras.callbacks.CallbackList(
-            [_Follow(self._model, batches), *callbacks, _Stop(self._model, trained)],
+            [_Follow(self._model, batches, self._course.shift), *callbacks, _Stop(self._model, trained)],
             add_history=True, add_progbar=verbose != 0, verbose=verbose, epochs=epochs.stop, steps=len(batches),
             model=self._model,
         )  # fmt: skip
@@ -219,15 +220,15 @@ class _Views:
 class _Follow(keras.callbacks.Callback):
     """Goes to the next epoch's batches, before any other callback."""
 
-    def __init__(self, model: keras.Model, batches: Batches) -> None:
+    def __init__(self, model: keras.Model, batches: Batches, shift: int) -> None:
         super().__init__()
-        self._whole, self._batches = model, batches
+        self._whole, self._batches, self._shift = model, batches, shift
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._whole.stop_training = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._batches.begin(epoch)
+        self._batches.begin(epoch + self._shift)
 
 
 class _Stop(keras.callbacks.Callback):

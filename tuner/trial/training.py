@@ -90,7 +90,7 @@ class Training:
             self._steps.close()
             print(
                 f"The trial begins anew and does not go on after epoch {checkpoint.epoch}, because this would not end "
-                f"the same: {error}",
+                f"the same: {cause(error)}",
                 file=sys.stderr,
             )
             return False
@@ -206,8 +206,9 @@ class Training:
             TrialFailure: it cannot be known which one is.
         """
         if trained is None or trained is self.model or _is_within(self.model, trained):
-            is_first, self._is_known = not self._is_known, True
-            if is_first and self.model is self._given and not self._is_trained():
+            is_told = self._is_known or (trained is self.model and not self._report.is_called)
+            self._is_known = True
+            if not is_told and self.model is self._given and not self._is_trained():
                 raise TrialFailure(
                     "its fit() leaves the model that it is given untrained, so there is none to hand over: train that "
                     "one by model.fit(), or hand the callbacks on to the model.fit() that counts"
@@ -222,7 +223,7 @@ class Training:
 
     def _is_trained(self) -> bool:
         model = self._given
-        if not model.trainable_variables or (model.optimizer is not None and int(model.optimizer.iterations)):
+        if not model.trainable_variables or (model.optimizer is not None and int(model.optimizer._iterations)):
             return True
         return self._course.changes.is_of_other_variables or bool(self._course.changes.found())
 
