@@ -18,6 +18,7 @@ import numpy as np
 
 from results.convertible import convertible
 from results.inference import float32_policy, for_inference
+from search_spaces.causes import cause
 from search_spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -91,8 +92,7 @@ def _loaded(file: Path) -> keras.Model:
         model = keras.models.load_model(file, compile=False)
         several, shape = isinstance(model.input, list), model.input_shape
     except Exception as error:  # ValueError, OSError, KeyError, TypeError and more: unknown layers, damaged files
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{file} is not a model that Keras can load without other code: {reason}") from error
+        raise UserError(f"{file} is not a model that Keras can load without other code: {cause(error)}") from error
     if several:  # as earlier runs saved it: callers would have to give and to take lists
         model = keras.Model(model.input[0], model.output[0])
         shape = model.input_shape

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import cifar_cnn
+from search_spaces.causes import cause
 from search_spaces.errors import Unavailable, UserError, like
 
 if TYPE_CHECKING:
@@ -224,8 +225,7 @@ def _loads(row: Backbone, source: str) -> bool:
     except Exception as error:  # Keras raises ValueError, KeyError, OSError or bare Exception, by cause
         if source == "imagenet":
             return False
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UserError(f"--weights {source} does not hold the weights of {row.name}: {reason}") from error
+        raise UserError(f"--weights {source} does not hold the weights of {row.name}: {cause(error)}") from error
     return True
 
 

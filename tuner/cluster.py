@@ -8,6 +8,7 @@ from typing import TextIO
 import ray
 from ray._private import ray_constants
 
+from search_spaces.causes import cause
 from search_spaces.errors import UserError
 from tuner.address import has_token
 from tuner.config import StudyConfig
@@ -50,7 +51,7 @@ def _started(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"is not reached at --address {config.address}" if config.address else "does not start"
-        raise UserError(f"Ray {where}: {error}") from error
+        raise UserError(f"Ray {where}: {cause(error)}") from error
     if config.address:
         found = f" ({ray.get_runtime_context().gcs_address})" if config.address == "auto" else ""
         print(f"Note: --address {config.address}{found}: whoever may use that cluster may run code in the trials' "

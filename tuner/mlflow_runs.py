@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from results.paths import trial_name
 from results.records import EpochRecord, TrialRecord, TrialState
 from results.wording import counted
+from search_spaces.causes import cause
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -111,8 +112,7 @@ class MlflowRuns:
         if not self._is_told:
             self._is_told = True
             traceback.print_exception(error)
-            first = str(error).partition("\n")[0][:300]
-            self._say(f"Note: --mlflow {self._uri}: {first}. The search goes on, and it is tried again")
+            self._say(f"Note: --mlflow {self._uri}: {cause(error)}. The search goes on, and it is tried again")
 
     def _connect(self) -> "MlflowClient":
         # Its client asks seven times, for minutes; and it reports its use to its makers.

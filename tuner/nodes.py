@@ -22,6 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from results.paths import RunPaths
 from results.run_files import ObjectFiles, RunFiles
 from results.wording import counted
+from search_spaces.causes import cause
 from search_spaces.errors import UserError
 from search_spaces.registry import SPACES, SpaceSpec
 
@@ -120,12 +121,11 @@ def _answers(nodes: Sequence[Mapping[str, Any]], question: Question) -> list[Ans
 
 def _unanswered(node: Mapping[str, Any], error: Exception) -> UserError:
     name = f"machine {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-    cause = getattr(error, "cause", None) or error
-    if isinstance(cause, ModuleNotFoundError | AttributeError | RuntimeError) and "No module" in f"{cause}{error}":
+    raised = getattr(error, "cause", None) or error
+    if isinstance(raised, ModuleNotFoundError | AttributeError | RuntimeError) and "No module" in f"{raised}{error}":
         own = importlib.metadata.version("thaw-tuner")
         return UserError(f"{name} of the cluster has no thaw-tuner: install thaw-tuner {own} there as here")
-    said = " ".join(str(error).split())[-200:]
-    return UserError(f"{name} of the cluster did not answer within {PATIENCE:.0f} s, or by an error: {said}")
+    return UserError(f"{name} of the cluster did not answer within {PATIENCE:.0f} s, or by an error: {cause(error)}")
 
 
 def look(question: Question, name: str | None = None) -> Answer:

@@ -12,6 +12,7 @@ import ray
 
 from results.records import StudyRecord, TrialRecord
 from results.wording import from_here
+from search_spaces.causes import told
 from tuner.config import StudyConfig
 from tuner.interrupt import StopNow
 from tuner.metrics import StudyMetrics
@@ -74,7 +75,7 @@ class Observers:
             self._observers.pop(name, None)
             traceback.print_exc(file=sys.stderr)
             with suppress(OSError):
-                self._say(f"Note: {name} ended by {type(error).__name__}: {error}. The search goes on without it")
+                self._say(f"Note: {name} ended by {told(error)}. The search goes on without it")
 
 
 def links(config: StudyConfig) -> list[str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from search_spaces.causes import told
 from search_spaces.configuration import complete
 from search_spaces.errors import UserError
 from search_spaces.hyperparameter import Hyperparameter
@@ -176,7 +177,7 @@ def _found(spec: SpaceSpec) -> _Found:
         needed = check_first(space, spec.task, buildable)
     except Exception as error:
         place = raised_at(error) or written_at(space)
-        text = f"--space {spec.name}: a model of it cannot be {what}: {type(error).__name__}: {error} ({place})"
+        text = f"--space {spec.name}: a model of it cannot be {what}: {told(error)} ({place})"
         raise UserError(text) from error
     if needed:
         notes += (

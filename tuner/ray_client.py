@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from results.run_files import is_uri
+from search_spaces.causes import cause
 from search_spaces.errors import UserError
 from tuner.address import CLIENT_PORT, PATIENCE, has_token, no_address
 from tuner.config import StudyConfig
@@ -139,9 +140,9 @@ def _is_absolute(name: str, value: str) -> bool:
 
 
 def _short(error: Exception) -> str:
-    """What it says, on one line; of a traceback in it the last."""
-    said = str(error).strip()
-    return said.splitlines()[-1] if "Traceback (most recent call last)" in said else " ".join(said.split())[:300]
+    """What it says, on one line; of a traceback in it the reason."""
+    said = str(error)
+    return cause(error) if "Traceback (most recent call last)" in said else " ".join(said.split())[:300]
 
 
 def _with_port(address: str) -> str:

@@ -16,6 +16,7 @@ from results.best_models import BestModels, SavedModel
 from results.paths import BEST, RunPaths
 from results.records import EpochRecord, TrialRecord, TrialState, write
 from results.wording import duration
+from search_spaces.causes import cause_in
 from search_spaces.errors import UserError
 from tuner.clock import StudyClock
 from tuner.ending import Ending
@@ -249,4 +250,4 @@ def _last_words(trial: Trial) -> str:
     lines = [line.strip() for line in text.splitlines()[1:] if line.strip()]  # the first one counts failures
     if not lines:
         return "nothing is known of why"
-    return (lines[-1] if "ray::" in lines[0] else lines[0])[:300]
+    return cause_in(text.partition("\n")[2]) if "ray::" in lines[0] else lines[0][:300]

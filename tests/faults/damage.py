@@ -147,9 +147,9 @@ def checkpoints(folder: Path) -> Kind:
 
     file = folder / "checkpoint.npz"
     variables = {0: np.ones((3, 4), "float32"), 2: np.zeros(5, "float32")}
-    Checkpoint(
-        2, 2, [{"epoch": 1, "loss": 0.7}, {"epoch": 2, "loss": 0.5}], variables, [np.array(3)], [{"wait": 1}]
-    ).write(file)
+    calls = [{"first": 0, "last": 5, "logs": [{"loss": 0.7}, {"loss": 0.5}]}]
+    results = [{"epoch": 1, "loss": 0.7}, {"epoch": 2, "loss": 0.5}]
+    Checkpoint(2, results, calls, variables, [np.array(3)], [{"array": 0}], [np.ones(2)]).write(file)
     return Kind([file], Checkpoint.read, (TrialFailure,))
 
 

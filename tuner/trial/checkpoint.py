@@ -1,4 +1,4 @@
-"""What a training needs to go on in another process: its weights, optimizer and callbacks, as they were after an epoch.
+"""What a training needs to go on in another process: what its `fit` has done, its weights, optimizer and callbacks.
 
 Batches, their order and how they are mixed follow from the seed and the epoch, so nothing of them is kept. A checkpoint
 is a NumPy archive of arrays; nothing in it is code.
@@ -18,24 +18,24 @@ import numpy as np
 
 from tuner.trial.errors import TrialFailure
 
-PLAIN = (bool, int, float, str, type(None))
-
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A training after its epoch `epoch`."""
 
     epoch: int
-    position: int
-    """Keras's number of the next epoch, which is another than `epoch` once a stage has ended early."""
     results: Sequence[Mapping[str, Any]]
     """What was said of each epoch so far: whoever has to know may have been gone before it arrived."""
-    variables: Mapping[int, np.ndarray]
+    calls: Sequence[Mapping[str, Any]] = ()
+    """Each `model.fit` so far (see `Call`)."""
+    variables: Mapping[int, np.ndarray] | None = None
     """Of the model, those that training has changed, by their place."""
-    optimizer: Sequence[np.ndarray]
-    """Empty where the next epoch begins with an optimizer of its own."""
-    watchers: Sequence[Mapping[str, Any]]
-    """What each of Keras's own callbacks has counted."""
+    optimizer: Sequence[np.ndarray] = ()
+    states: Sequence[Any] = ()
+    """Of each callback of the latest `fit` what cannot be told from the epochs' metrics; its arrays are in `arrays`."""
+    arrays: Sequence[np.ndarray] = ()
+    obstacle: str = ""
+    """Why the training cannot go on from here but has to begin anew, if it has to."""
 
     @classmethod
     def read(cls, file: Path) -> Checkpoint:
@@ -48,10 +48,16 @@ class Checkpoint:
             with np.load(file, allow_pickle=False) as archive:
                 about = json.loads(str(archive["about"]))
                 variables = {int(name[1:]): archive[name] for name in archive.files if name.startswith("v")}
-                optimizer = [archive[f"o{number}"] for number in range(about["optimizer"])]
+                optimizer, arrays = (
+                    [archive[f"{kind}{number}"] for number in range(about[name])]
+                    for kind, name in (("o", "optimizer"), ("s", "arrays"))
+                )
             if len(about["results"]) != about["epoch"]:
                 raise ValueError("not one result an epoch")
-            return cls(about["epoch"], about["position"], about["results"], variables, optimizer, about["watchers"])
+            return cls(
+                about["epoch"], about["results"], about["calls"], variables, optimizer, about["states"], arrays,
+                about["obstacle"],
+            )  # fmt: skip
         except Exception as error:  # zipfile, zlib and NumPy have a dozen kinds for files that are not whole
             raise TrialFailure(f"{file} is no checkpoint, or a damaged one: {error}") from error
 
@@ -63,13 +69,16 @@ class Checkpoint:
         """
         about = {
             "epoch": self.epoch,
-            "position": self.position,
             "results": list(map(dict, self.results)),
+            "calls": list(map(dict, self.calls)),
             "optimizer": len(self.optimizer),
-            "watchers": list(self.watchers),
+            "states": list(self.states),
+            "arrays": len(self.arrays),
+            "obstacle": self.obstacle,
         }
-        arrays = {f"v{place}": value for place, value in self.variables.items()}
+        arrays = {f"v{place}": value for place, value in (self.variables or {}).items()}
         arrays |= {f"o{number}": value for number, value in enumerate(self.optimizer)}
+        arrays |= {f"s{number}": value for number, value in enumerate(self.arrays)}
         with file.open("wb") as out:
             np.savez(out, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]  # names are no options
 
@@ -91,6 +100,17 @@ class Changes:
         changed = zip(values, self._before, strict=True)
         return {place: value for place, (value, before) in enumerate(changed) if _digest(value) != before}
 
+    def in_weights(self, weights: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
+        """Of such a copy of the weights, what differs from how they were at first, or from how they are now."""
+        now = self.found()
+        numbered = enumerate(zip(weights, self._before, strict=False))
+        return {place: value for place, (value, before) in numbered if place in now or _digest(value) != before}
+
+    @property
+    def is_of_other_variables(self) -> bool:
+        """Whether the model has been given other layers since."""
+        return len(_variables(self._model)) != len(self._before)
+
     def restore(self, variables: Mapping[int, np.ndarray]) -> None:
         """Put such values back.
 
@@ -102,49 +122,6 @@ class Changes:
             raise TrialFailure("its checkpoint is of another model")
         for place, value in variables.items():
             own[place].assign(value)
-
-
-def counted(callbacks: Sequence[keras.callbacks.Callback]) -> list[dict[str, Any]]:
-    """What each of Keras's own callbacks keeps in plain attributes, such as how long the loss has not fallen."""
-    return [
-        {name: value for name, value in vars(callback).items() if isinstance(value, PLAIN)}
-        for callback in _kerases(callbacks)
-    ]
-
-
-class Restore(keras.callbacks.Callback):
-    """Puts optimizer and callbacks into a checkpoint's state when the first `fit` begins.
-
-    It has to stand behind the callbacks, which forget what they have counted when a `fit` begins.
-
-    Args:
-        checkpoint: whose state.
-        watchers: gives the callbacks of the `fit`.
-    """
-
-    def __init__(self, checkpoint: Checkpoint, watchers: Any) -> None:
-        super().__init__()
-        self._checkpoint: Checkpoint | None = checkpoint
-        self._watchers = watchers
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Once."""
-        checkpoint, self._checkpoint = self._checkpoint, None
-        if checkpoint is None or not checkpoint.optimizer:
-            return
-        optimizer = self.model.optimizer
-        if not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
-        if len(optimizer.variables) != len(checkpoint.optimizer):
-            raise TrialFailure("its checkpoint is of another optimizer")
-        for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
-            variable.assign(value)
-        for callback, state in zip(_kerases(self._watchers()), checkpoint.watchers, strict=True):
-            vars(callback).update(state)
-
-
-def _kerases(callbacks: Sequence[keras.callbacks.Callback]) -> list[keras.callbacks.Callback]:
-    return [one for one in callbacks if type(one).__module__.startswith("keras.")]
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:

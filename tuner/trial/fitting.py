@@ -5,15 +5,17 @@ A space fits its model by calling `model.fit`, whoever wrote it; so that is wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 
+from search_spaces.mixing import MixedBatches
 from tuner.trial import frozen_prefix
 from tuner.trial.batches import Batches
+from tuner.trial.course import Call, Course
 from tuner.trial.feature_store import StoredArray
 from tuner.trial.features import Features
 from tuner.trial.frozen_prefix import Cut, FrozenPrefix
@@ -29,11 +31,12 @@ class Fitting:
     see the model and its optimizer, so nobody notices but the clock.
 
     Args:
-        model: a plain functional or sequential model; others are left as they are.
+        model: a plain functional or sequential model; of others only the order of their batches is ours.
         features: None trains the whole model.
         seed: of the batches.
         views: how many augmented views of each image are kept; 0 augments anew in each epoch, by the whole model.
         traced: the worker's, so that a graph like an earlier one is not traced again.
+        course: keeps what is done, and knows what another process has done.
     """
 
     def __init__(
@@ -43,64 +46,101 @@ class Fitting:
         seed: int,
         views: int = 0,
         traced: TracedModels | None = None,
+        course: Course | None = None,
     ) -> None:
         self._model, self._features, self._seed, self._views = model, features, seed, views
         self._traced = traced or TracedModels()
+        self._course = course or Course(model)
         self._keras_fit = model.fit
-        self.watchers: list[keras.callbacks.Callback] = []
-        """The callbacks of the latest `fit`."""
-        self.last_epoch = 0
-        """The epoch that it ends after at the latest."""
         self._is_plain = is_plain(model)
         if self._is_plain or type(model).fit is keras.Model.fit:
             model.fit = self.fit
 
-    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, **options: Any) -> Any:
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        **options: Any,
+    ) -> Any:
         """As `keras.Model.fit`."""
-        self.watchers, self.last_epoch = keras.tree.flatten(options.get("callbacks") or []), epochs
-        given = {"x": x, "y": y, "batch_size": batch_size, "epochs": epochs, **options}
-        known = {"verbose", "callbacks", "validation_data", "initial_epoch", "validation_batch_size"}
-        if not (self._is_plain and set(options) <= known and isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
-            return self._keras_fit(**given)
+        given = keras.tree.flatten(callbacks or [])
+        call = Call(options.pop("initial_epoch", 0), epochs)
+        options["verbose"] = verbose
+
+        def as_keras(watchers: Sequence[keras.callbacks.Callback], first: int) -> Any:
+            place = {"epochs": epochs, "initial_epoch": first, "callbacks": list(watchers)}
+            return self._keras_fit(x, y, batch_size, **place, **options)
+
+        def in_batches(watchers: Sequence[keras.callbacks.Callback], first: int) -> Any:
+            with ExitStack() as held:
+                return self._fit(held, (x, y, batch_size or 32), range(first, epochs), watchers, options)
+
+        if self._is_known(x, y, options):
+            return self._course.fit(given, call, True, in_batches)
+        return self._course.fit(given, call, isinstance(x, MixedBatches), as_keras)
+
+    def _is_known(self, x: Any, y: Any, options: dict[str, Any]) -> bool:
+        """Whether it can be fitted here as Keras would."""
         validation = options.get("validation_data")
-        if validation is not None and not _is_pair(validation):
-            return self._keras_fit(**given)
-        with ExitStack() as held:
-            return self._fit(held, x, y, batch_size or 32, epochs, options)
+        known = {"verbose", "validation_data", "validation_batch_size", "shuffle", "class_weight"}
+        return (
+            type(self._model).fit is keras.Model.fit
+            and set(options) <= known
+            and isinstance(options.get("shuffle", True), bool)
+            and (validation is None or _is_pair(validation))
+            and _is_pair((x, y))
+        )
 
     def _fit(
-        self, held: ExitStack, x: np.ndarray, y: np.ndarray, size: int, epochs: int, options: dict[str, Any]
+        self,
+        held: ExitStack,
+        data: tuple[np.ndarray, np.ndarray, int],
+        epochs: range,
+        callbacks: Sequence[keras.callbacks.Callback],
+        options: dict[str, Any],
     ) -> keras.callbacks.History:
-        first: int = options.get("initial_epoch", 0)
+        x, y, size = data
         validation: Any = options.get("validation_data")
+        first = epochs.start + self._course.shift
         trained, inputs, checked = self._source(held, x, validation[0] if validation else None, first)
-        batches = Batches(inputs, y, size, self._seed, first)
-        # TensorFlow's trainer would make the optimizer's and the metrics' variables while it traces, and trace again.
-        trained._symbolic_build(data_batch=batches[0])
-        arrays = [*batches[0], *(() if checked is None else (checked, validation[1]))]
-        looks = [[array.shape[1:], str(array.dtype)] for array in arrays]
-        trained = held.enter_context(self._traced.like(trained, self._model, looks))
-        held.enter_context(_readable(self._model, trained))
+        batches = Batches(inputs, y, size, self._seed if options.get("shuffle", True) else None, first)
+        if self._is_plain:
+            arrays = [*batches[0], *((checked, validation[1]) if validation else ())]
+            trained = self._traced_alike(held, trained, arrays)
         if checked is not None:
             batch = options.get("validation_batch_size") or size
             validation = Batches(_always(checked), validation[1], batch, None).source()
-        verbose = options.get("verbose", "auto")
-        given = keras.tree.flatten(options.get("callbacks") or [])
-        callbacks = keras.callbacks.CallbackList(
-            [_Follow(self._model, batches), *given, _Stop(self._model, trained)],
-            add_history=True, add_progbar=verbose != 0, verbose=verbose, epochs=epochs, steps=len(batches),
+        verbose = options["verbose"]
+        followed = keras.callbacks.CallbackList(
+            [_Follow(self._model, batches, self._course.shift), *callbacks, _Stop(self._model, trained)],
+            add_history=True, add_progbar=verbose != 0, verbose=verbose, epochs=epochs.stop, steps=len(batches),
             model=self._model,
         )  # fmt: skip
         trained.history = self._model.history
         return type(trained).fit(
-            trained, batches.source(), epochs=epochs, initial_epoch=first, shuffle=False, verbose=0,
-            callbacks=callbacks, validation_data=validation,
+            trained, batches.source(), epochs=epochs.stop, initial_epoch=epochs.start, shuffle=False, verbose=0,
+            callbacks=followed, validation_data=validation, class_weight=options.get("class_weight"),
         )  # fmt: skip
+
+    def _traced_alike(self, held: ExitStack, part: keras.Model, arrays: Sequence[np.ndarray]) -> keras.Model:
+        """A model that trains in the stead of `part`, on such arrays."""
+        # TensorFlow's trainer would make the optimizer's and the metrics' variables while it traces, and trace again.
+        part._symbolic_build(data_batch=tuple(arrays[:2]))
+        looks = [[array.shape[1:], str(array.dtype)] for array in arrays]
+        trained = held.enter_context(self._traced.like(part, self._model, looks))
+        held.enter_context(_readable(self._model, trained))
+        return trained
 
     def _source(
         self, held: ExitStack, x: np.ndarray, validation: np.ndarray | None, epoch: int
     ) -> tuple[keras.Model, Callable[[int], np.ndarray], np.ndarray | None]:
         """What to train, from the epoch to its inputs, and the validation inputs."""
+        if not self._is_plain:
+            return self._model, _always(x), validation
         found = self._on_features(held, x, validation, epoch)
         if found is not None:
             return found
@@ -180,15 +220,15 @@ class _Views:
 class _Follow(keras.callbacks.Callback):
     """Goes to the next epoch's batches, before any other callback."""
 
-    def __init__(self, model: keras.Model, batches: Batches) -> None:
+    def __init__(self, model: keras.Model, batches: Batches, shift: int) -> None:
         super().__init__()
-        self._whole, self._batches = model, batches
+        self._whole, self._batches, self._shift = model, batches, shift
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._whole.stop_training = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._batches.begin(epoch)
+        self._batches.begin(epoch + self._shift)
 
 
 class _Stop(keras.callbacks.Callback):

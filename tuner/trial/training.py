@@ -1,24 +1,26 @@
 """Train one configuration, an epoch at a time. No Ray in here."""
 
-import inspect
 import math
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 
+from search_spaces.causes import cause, told
 from search_spaces.fit_call import call_fit
 from search_spaces.hyperparameter import Value
 from search_spaces.optimization import CROSS_ENTROPY
 from search_spaces.outputs import Outputs, with_probabilities
 from search_spaces.space import VALIDATION_BATCH, populated
-from tuner.trial.checkpoint import Changes, Checkpoint, Restore, counted
+from tuner.trial.checkpoint import Checkpoint
+from tuner.trial.course import CannotReplay, Course, Report
 from tuner.trial.datasets import ImageData
 from tuner.trial.errors import OUT_OF_MEMORY, Infeasible, OutOfMemory, TrialFailure
 from tuner.trial.features import Features
@@ -32,6 +34,8 @@ from tuner.trial.traced import TracedModels
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 OPTIONAL = (CROSS_ENTROPY, f"val_{CROSS_ENTROPY}")
 """Reported by models that have them: those of the bundled spaces do."""
+READY: Mapping[str, Any] = {}
+"""Handed over before the first epoch to be trained."""
 
 
 class Training:
@@ -50,10 +54,10 @@ class Training:
         features: where what a frozen prefix puts out is kept; without, the whole model trains.
         views: how many augmented views of the training images are kept there (see `Fitting`).
         traced: the worker's traced models (see `Fitting`).
-        checkpoint: to go on from, as if nothing had happened; a `fit` that knows no `initial_epoch` begins anew.
+        checkpoint: to go on from, as if nothing had happened; where that cannot be, the trial begins anew.
 
     Raises:
-        TrialFailure: the model cannot be built, or the checkpoint is of another one.
+        TrialFailure: the model cannot be built.
     """
 
     def __init__(
@@ -69,17 +73,34 @@ class Training:
         traced: TracedModels | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> None:
-        if not _can_go_on(space):
-            checkpoint = None
-        self.epoch = checkpoint.epoch if checkpoint else 0
-        self._checkpoint = checkpoint
+        self.epoch = 0
         self.model: keras.Model
         self._space, self._configuration, self._data = space, dict(configuration), data
         self._epochs, self._seed, self._dtype_policy = epochs, seed, dtype_policy
         self._features, self._views, self._traced = features, views, traced
-        self._steps = Lockstep(self._work)
-        with _failures("the model cannot be built"):
-            self._steps.next()
+        if checkpoint is None or not self._goes_on(checkpoint):
+            self._steps = Lockstep(partial(self._work, None))
+            with _failures("the model cannot be built"):
+                self._steps.next()
+
+    def _goes_on(self, checkpoint: Checkpoint) -> bool:
+        """Come to where a checkpoint is. False, and the log says why, where that cannot be done exactly."""
+        self._steps = Lockstep(partial(self._work, checkpoint))
+        try:
+            if checkpoint.obstacle:
+                raise CannotReplay(checkpoint.obstacle)
+            if self._steps.next() is not READY:
+                raise CannotReplay("its fit() does not do the same again")
+        except (Exception, CannotReplay) as error:
+            self._steps.close()
+            print(
+                f"The trial begins anew and does not go on after epoch {checkpoint.epoch}, because this would not end "
+                f"the same: {cause(error)}",
+                file=sys.stderr,
+            )
+            return False
+        self.epoch = checkpoint.epoch
+        return True
 
     def run_epoch(self) -> dict[str, float] | None:
         """Train for one more epoch and validate: "epoch", `METRICS` and "seconds".
@@ -138,57 +159,84 @@ class Training:
 
     def checkpoint(self, results: Sequence[Mapping[str, Any]]) -> Checkpoint:
         """To go on from after the latest epoch, in another process; with what was said of each epoch."""
-        fitting, position = self._fitting, self._report.position
-        if self.model.stop_training:  # where the stage would have ended
-            position = max(position, fitting.last_epoch)
-        # After the last epoch of a stage the next one begins, with an optimizer and callbacks of its own.
-        goes_on = position < fitting.last_epoch
-        optimizer = [np.asarray(variable) for variable in self.model.optimizer.variables] if goes_on else []
-        return Checkpoint(self.epoch, position, results, self._changes.found(), optimizer, counted(fitting.watchers))
+        if self._report.is_called:  # by a loop of the user's own
+            return Checkpoint(self.epoch, results, obstacle="its fit() calls the callbacks itself")
+        return self._course.checkpoint(self.epoch, results)
 
     def close(self) -> None:
         """End the training where it is."""
         self._steps.close()
 
-    def _work(self, hand_over: Callable[[Mapping[str, Any]], None]) -> None:
-        """Build and hand over nothing; fit and hand over each epoch's metrics. Keras keeps its settings by thread."""
+    def _work(self, checkpoint: Checkpoint | None, hand_over: Callable[[Mapping[str, Any]], None]) -> None:
+        """Build, hand over `READY`, fit and hand over each epoch's metrics. Keras keeps its settings by thread."""
         keras.config.set_dtype_policy(self._dtype_policy)
         set_random_seed(self._seed)
         hp = populated(self._configuration)
         self._space.declare_hyperparameters(hp)
-        self.model = self._space.build(hp)
-        self._fitting = Fitting(self.model, self._features, self._seed, self._views, self._traced)
+        self.model = model = self._space.build(hp)
         data, classes = self._data, len(self._data.class_names)
-        if not self.model.built:  # a subclass, or Sequential without an Input: Keras would build it in fit
-            self.model(keras.ops.convert_to_tensor(data.train_images[:1]))
-        self._outputs = outputs = Outputs.of(self.model, classes, data.train_images[:1])
-        self._changes = Changes(self.model)
-        if self._checkpoint is not None:
-            self._changes.restore(self._checkpoint.variables)
-        hand_over({})
-        self._report = report = _Report(hand_over)
-        result = call_fit(
-            self._space,
-            hp,
-            self.model,
-            (data.train_images, outputs.targets(data.train_labels)),
-            lambda: report.position > 0,
-            validation_data=(data.validation_images, outputs.targets(data.validation_labels)),
-            epochs=self._epochs,
-            callbacks=[keras.callbacks.TerminateOnNaN(), *self._restored(), report],
-            verbose=0,
-            **self._batch_size(),
-            **self._begin(),
-        )
-        if not report.position and self._checkpoint is None:
-            hand_over(_final_metrics(result))
+        if not model.built:  # a subclass, or Sequential without an Input: Keras would build it in fit
+            model(keras.ops.convert_to_tensor(data.train_images[:1]))
+        self._outputs = outputs = Outputs.of(model, classes, data.train_images[:1])
+        self._course = Course(model, checkpoint, lambda: hand_over(READY))
+        Fitting(model, self._features, self._seed, self._views, self._traced, self._course)
+        self._given, self._is_known = model, False
 
-    def _restored(self) -> list[keras.callbacks.Callback]:
-        return [] if self._checkpoint is None else [Restore(self._checkpoint, lambda: self._fitting.watchers)]
+        def reported(trained: keras.Model | None, logs: Mapping[str, Any]) -> None:
+            self._keep(trained)
+            hand_over(logs)
 
-    def _begin(self) -> dict[str, int]:
-        """Not given unless it has to be, because a user's `fit` may not know it."""
-        return {} if self._checkpoint is None else {"initial_epoch": self._checkpoint.position}
+        self._report = Report(reported)
+        if checkpoint is None:
+            hand_over(READY)
+        with self._course.begun():
+            result = call_fit(
+                self._space,
+                hp,
+                model,
+                (data.train_images, outputs.targets(data.train_labels)),
+                lambda: self.epoch > 0 or self._is_known,
+                validation_data=(data.validation_images, outputs.targets(data.validation_labels)),
+                epochs=self._epochs,
+                callbacks=[keras.callbacks.TerminateOnNaN(), self._report],
+                verbose=0,
+                **self._batch_size(),
+            )
+        if not self.epoch:  # it left out the callbacks
+            logs = _final_metrics(result)
+            self._keep(result.model if isinstance(result, keras.callbacks.History) else None)
+            hand_over(logs)
+
+    def _keep(self, trained: keras.Model | None) -> None:
+        """See that the model whose metrics are told is the one to hand over.
+
+        Args:
+            trained: None where that is not known.
+
+        Raises:
+            TrialFailure: it cannot be known which one is.
+        """
+        if trained is None or trained is self.model or _is_within(self.model, trained):
+            is_told = self._is_known or (trained is self.model and not self._report.is_called)
+            self._is_known = True
+            if not is_told and self.model is self._given and not self._is_trained():
+                raise TrialFailure(
+                    "its fit() leaves the model that it is given untrained, so there is none to hand over: train that "
+                    "one by model.fit(), or hand the callbacks on to the model.fit() that counts"
+                )
+        elif self._is_known:
+            raise TrialFailure(
+                "its fit() trains several models (folds?), so which one to hand over is not known: hand the callbacks "
+                "on to one model.fit() only, best of the model that fit() is given"
+            )
+        else:
+            self.model, self._is_known = trained, True
+
+    def _is_trained(self) -> bool:
+        model = self._given
+        if not model.trainable_variables or (model.optimizer is not None and int(model.optimizer._iterations)):
+            return True
+        return self._course.changes.is_of_other_variables or bool(self._course.changes.found())
 
     def _batch_size(self) -> dict[str, Value]:
         """A space with a `fit` of its own chooses the batch size itself, as KerasTuner's guide shows it."""
@@ -197,24 +245,10 @@ class Training:
         return {"batch_size": self._configuration["batch_size"], "validation_batch_size": VALIDATION_BATCH}
 
 
-def _can_go_on(space: keras_tuner.HyperModel) -> bool:
-    """Whether its `fit` can be told at which epoch to begin."""
-    given = inspect.signature(type(space).fit).parameters.values()
-    return any(one.name == "initial_epoch" or one.kind is one.VAR_KEYWORD for one in given)
-
-
-class _Report(keras.callbacks.Callback):
-    """Hands over the metrics of each epoch."""
-
-    def __init__(self, hand_over: Callable[[Mapping[str, Any]], None]) -> None:
-        super().__init__()
-        self._hand_over = hand_over
-        self.position = 0
-        """Keras's number of the next epoch."""
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self.position = epoch + 1
-        self._hand_over(dict(logs or {}))
+def _is_within(model: keras.Model, other: keras.Model) -> bool:
+    """Whether whoever trains the other one trains this one, as by a model around it."""
+    theirs = {id(variable) for variable in other.variables}
+    return all(id(variable) in theirs for variable in model.trainable_variables)
 
 
 def _final_metrics(result: object) -> Mapping[str, Any]:
@@ -238,15 +272,7 @@ def _failures(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         traceback.print_exc()
-        text = _first_words(error)
         kind = type(error).__name__
         if isinstance(error, MemoryError) or kind == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in str(error):
-            raise OutOfMemory(f"{OUT_OF_MEMORY}: {text}") from error
-        raise TrialFailure(f"{what}: {kind}: {text}") from error
-
-
-def _first_words(error: Exception) -> str:
-    """The first line that says something; TensorFlow begins with where in its graph it happened."""
-    lines = (line.strip() for line in str(error).splitlines())
-    empty = ("Graph execution error", "Detected at node", "File ", "<stack")
-    return next((line for line in lines if line and not line.startswith(empty)), "")[:300]
+            raise OutOfMemory(f"{OUT_OF_MEMORY}: {cause(error)}") from error
+        raise TrialFailure(f"{what}: {told(error)}") from error

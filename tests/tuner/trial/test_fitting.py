@@ -360,3 +360,18 @@ def test_what_is_not_known_is_left_to_keras(store: FeatureStore) -> None:
     Fitting(model, Features(store, 0), seed=0)
     history = model.fit(PIXELS, TARGETS, validation_split=0.25, class_weight={0: 1.0, 1: 2.0, 2: 1.0}, verbose=0)
     assert set(history.history) == {"loss", "val_loss"}
+
+
+def test_a_loop_of_single_epochs_is_not_given_the_same_batches_each_time() -> None:
+    def learned(is_loop: bool) -> np.ndarray:
+        keras.utils.set_random_seed(0)
+        pixels = keras.Input((SIDE, SIDE, 3))
+        scaled = keras.layers.Rescaling(1 / 255)(pixels)
+        model = keras.Model(pixels, keras.layers.Dense(CLASSES, "softmax")(keras.layers.Flatten()(scaled)))
+        model.compile(keras.optimizers.SGD(0.01), "categorical_crossentropy")
+        Fitting(model, None, seed=0)
+        for _ in range(3 if is_loop else 1):
+            model.fit(PIXELS, TARGETS, 16, epochs=1 if is_loop else 3, verbose=0)
+        return np.concatenate([np.ravel(weights) for weights in model.get_weights()])
+
+    np.testing.assert_allclose(learned(is_loop=True), learned(is_loop=False), rtol=1e-5, atol=1e-6)

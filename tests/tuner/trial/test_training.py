@@ -338,6 +338,98 @@ def test_a_users_fit_that_gives_a_bare_number_is_told_what_is_missing(two_colour
         Training(Bare(), {}, two_colours, 10, seed=0).run_epoch()
 
 
+class Elsewhere(Other):
+    """Its `fit` trains other models than the one it is given: `folds` of them."""
+
+    def __init__(self, folds: int, returned: str, is_told: bool) -> None:
+        super().__init__()
+        self.folds, self.returned, self.is_told = folds, returned, is_told
+
+    def fit(self, hp: Any, model: keras.Model, x: Any, y: Any, validation_data: Any, callbacks: Any, **kw: Any) -> Any:
+        self.trained, accuracies = [], []
+        for _ in range(self.folds):
+            fold = self.build(hp)
+            given = callbacks if self.is_told else []
+            history = fold.fit(x, y, epochs=9, validation_data=validation_data, callbacks=given, verbose=0)
+            self.trained.append(fold)
+            accuracies.append(history.history["val_accuracy"][-1])
+        if self.returned == "history":
+            return history
+        average = float(np.mean(accuracies))
+        return {"loss": 0.5, "accuracy": average, "val_loss": 0.5, "val_accuracy": average}
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_fit_that_trains_one_other_model_hands_that_one_over(
+    two_colours: ImageData, tmp_path: Path, is_told: bool
+) -> None:
+    space = Elsewhere(1, "history", is_told)
+    one = Training(space, {}, two_colours, 20, seed=0)
+    epochs = []
+    while (epoch := one.run_epoch()) is not None:
+        epochs.append(epoch)
+    assert len(epochs) == (9 if is_told else 1)
+    one.save_model(tmp_path / "model.keras")
+    saved = keras.models.load_model(tmp_path / "model.keras").predict(two_colours.validation_images, verbose=0)
+    assert np.mean(saved.argmax(axis=1) == two_colours.validation_labels) == pytest.approx(epochs[-1]["val_accuracy"])
+    np.testing.assert_allclose(saved, space.trained[0].predict(two_colours.validation_images, verbose=0), rtol=1e-5)
+
+
+def test_a_fit_of_several_folds_fails_with_what_to_do(two_colours: ImageData) -> None:
+    told = Training(Elsewhere(3, "average", is_told=True), {}, two_colours, 20, seed=0)
+    with pytest.raises(
+        TrialFailure, match=r"trains several models \(folds\?\), so which one to hand over is not known: "
+    ):
+        [told.run_epoch() for _ in range(10)]
+    with pytest.raises(
+        TrialFailure, match=r"leaves the model that it is given untrained, so there is none to hand ove"
+    ):
+        Training(Elsewhere(3, "average", is_told=False), {}, two_colours, 20, seed=0).run_epoch()
+
+
+def test_folds_whose_model_is_trained_after_them_are_averaged(two_colours: ImageData) -> None:
+    class Refitted(Elsewhere):
+        def fit(self, hp: Any, model: keras.Model, *arguments: Any, **kw: Any) -> Any:
+            average = super().fit(hp, model, *arguments, **kw)
+            model.fit(*arguments, epochs=2, verbose=0)
+            return average
+
+    space = Refitted(2, "average", is_told=False)
+    one = Training(space, {}, two_colours, 20, seed=0)
+    assert one.run_epoch() is not None
+    assert int(one.model.optimizer.iterations) == 4
+    assert one.model not in space.trained
+
+
+def test_a_loop_over_a_clone_that_nobody_is_told_of_fails(two_colours: ImageData) -> None:
+    class Cloning(Other):
+        def fit(self, hp: Any, model: keras.Model, x: Any, y: Any, callbacks: Any, **kw: Any) -> Any:
+            clone = self.build(hp)
+            for callback in callbacks:
+                callback.set_model(model)
+            for epoch in range(3):
+                logs = clone.train_on_batch(x, y, return_dict=True)
+                for callback in callbacks:
+                    callback.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in logs.items()})
+
+    with pytest.raises(TrialFailure, match="leaves the model that it is given untrained"):
+        Training(Cloning(), {}, two_colours, 20, seed=0).run_epoch()
+
+
+def test_a_model_that_is_trained_within_another_one_is_handed_over_itself(two_colours: ImageData) -> None:
+    """As distillation does, or a model around it that augments."""
+
+    class Around(Other):
+        def fit(self, hp: Any, model: keras.Model, *arguments: Any, **kw: Any) -> Any:
+            around = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.RandomFlip(), model])
+            around.compile(keras.optimizers.Adam(0.1), self.loss, metrics=["accuracy"])
+            return around.fit(*arguments, **kw)
+
+    one = Training(Around(), {}, two_colours, 2, seed=0)
+    assert [one.run_epoch() is None for _ in range(3)] == [False, False, True]
+    assert "random_flip" not in [layer.name for layer in one.model.layers]
+
+
 def test_two_trainings_do_not_disturb_one_another(two_colours: ImageData) -> None:
     """Keras keeps its precision by thread."""
     one, other = training(two_colours, "mixed_bfloat16"), training(two_colours)
