@@ -84,6 +84,8 @@ class TrialRecord:
     """Of its weights as they are saved."""
     latency: float | None = None
     """Milliseconds for one image alone, on the machine that trained it."""
+    latency_spread: float | None = None
+    """Milliseconds between the quarter of its measurements that is below, and the one that is above."""
     features: float | None = None
     """Seconds to find or compute what its frozen layers put out; None when it trained without that."""
     reason: str | None = None

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tuner.trial.traced import TracedModels
     from tuner.trial.training import Training
 
-MEASURES = ("parameters", "file_bytes", "latency")
+MEASURES = ("parameters", "file_bytes", "latency", "latency_spread")
 THOROUGH = 20
 """Trials after which a worker forgets what makes it faster too, lest it grow."""
 
@@ -78,9 +78,9 @@ class WarmTrial(tune.Trainable):
     checkpoint in its folder; where there is one when it begins, it goes on from there, and its first result is the
     last one of before, with those "before" it: what was heard of them may have been lost.
 
-    A result has "epoch", the training's metrics, "parameters", "file_bytes" and "latency" of its model (`Footprints`)
-    and, where frozen layers are computed once, "features", the seconds to find or compute them so far; or, when the
-    trial has failed, "failure" with the reason, and "again" if it ran out of memory on a GPU that it shared: then it is
+    A result has "epoch", the training's metrics, "parameters", "file_bytes", "latency" and "latency_spread" of its
+    model (`Footprints`) and, where frozen layers are computed once, "features", the seconds to find or compute them so
+    far; or, when the trial has failed, "failure" with the reason, and "again" if it ran out of memory on a GPU that it shared: then it is
     worth another try, alone, for which its config says "alone"; or "infeasible" with the limit that its model is
     beyond, and "value" with what it has. A trial that ended before its last epoch, of its own accord, repeats its last
     result with "ended". "note", where there is one, is something that the user should know of the worker. A result with

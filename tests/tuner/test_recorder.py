@@ -132,3 +132,20 @@ def test_a_trial_that_would_take_too_long_is_skipped_and_says_so(tmp_path: Path)
     record = read(paths.trial_record(0), TrialRecord)
     assert (record.state, record.epochs, record.parameters) == (TrialState.SKIPPED, (), 7)
     assert record.reason == "it would have taken about 4m00s to its first rung"
+
+
+@pytest.mark.parametrize(
+    ("budget", "epochs", "state"),
+    [(0.0, 0, TrialState.SKIPPED), (0.0, 1, TrialState.INTERRUPTED), (None, 0, TrialState.INTERRUPTED)],
+)
+def test_what_had_no_epoch_when_the_time_was_up_is_not_called_interrupted(
+    tmp_path: Path, budget: float | None, epochs: int, state: TrialState
+) -> None:
+    paths = RunPaths.of(tmp_path, "one")
+    one, trial = recorder(paths, Ending(StudyClock(), budget)), a_trial()
+    one.on_trial_start(0, [trial], trial)
+    for epoch in range(1, epochs + 1):
+        measures = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "seconds": 1.0}
+        one.on_trial_result(0, [trial], trial, {"epoch": epoch, **measures})
+    one.close()
+    assert read(paths.trial_record(0), TrialRecord).state is state

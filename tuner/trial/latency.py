@@ -1,0 +1,86 @@
+"""How long a model takes for one image, also while other trials take turns on the same processors.
+
+A time alone says as much of the machine's other work as of the model. So each call of the model stands between calls of
+a small reference network that take about as long together: what slows the one slows the other, and the share by which
+the reference is slower than at its quickest is taken off.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+ROUNDS, LEAST_ROUNDS = 9, 3
+LONGEST = 2.0
+"""Seconds after which a slow model's rounds end, once there are the least."""
+BLOCK, LONGEST_BLOCK = 10, 200
+"""Calls of the reference in a row: a single one's time is as chancy as what it is to correct."""
+SIDE = 64
+"""Pixels of the reference's image."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds for one image, and between which half of the measurements lies, as the distance of the two."""
+
+    milliseconds: float
+    spread: float
+
+
+class LatencyMeter:
+    """Measures one model after another.
+
+    Args:
+        reference: one call of the reference network.
+        clock: in seconds.
+    """
+
+    def __init__(self, reference: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._reference, self._clock = reference, clock
+        reference()  # it is traced
+        self._quickest = math.inf
+        """Seconds that a call of the reference takes when the machine is at its quietest, as far as that was seen."""
+        for _ in range(LEAST_ROUNDS):
+            self._seconds_of_reference(BLOCK)
+
+    def measure(self, call: Callable[[], object]) -> Latency:
+        """Return the median over the rounds. `call` has been called before, so that it is traced."""
+        ratios: list[float] = []
+        began = self._clock()
+        count = min(max(BLOCK, round(self._seconds(call) / self._quickest)), LONGEST_BLOCK)
+        while len(ratios) < ROUNDS and (len(ratios) < LEAST_ROUNDS or self._clock() - began < LONGEST):
+            before = self._seconds_of_reference(count)
+            seconds = self._seconds(call)
+            ratios.append(seconds / ((before + self._seconds_of_reference(count)) / 2))
+        low, middle, high = 1000 * self._quickest * np.quantile(ratios, (0.25, 0.5, 0.75))
+        return Latency(float(middle), float(high - low))
+
+    def _seconds(self, call: Callable[[], object]) -> float:
+        began = self._clock()
+        call()
+        return self._clock() - began
+
+    def _seconds_of_reference(self, count: int) -> float:
+        """Of one call, the mean over so many in a row."""
+        began = self._clock()
+        for _ in range(count):
+            self._reference()
+        mean = (self._clock() - began) / count
+        self._quickest = min(mean, self._quickest)
+        return mean
+
+
+def reference_network() -> Callable[[], object]:
+    """Return a call of a small convolutional network on one image, as trials' models are called."""
+    network = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 3), dtype="float32"),
+            *(keras.layers.Conv2D(width, 3, 2, activation="relu", dtype="float32") for width in (16, 32, 64)),
+            keras.layers.GlobalAveragePooling2D(dtype="float32"),
+        ]
+    )
+    image = np.zeros((1, SIDE, SIDE, 3), "float32")
+    return lambda: network.predict_on_batch(image)
