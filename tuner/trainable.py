@@ -80,12 +80,12 @@ class WarmTrial(tune.Trainable):
 
     A result has "epoch", the training's metrics, "parameters", "file_bytes", "latency" and "latency_spread" of its
     model (`Footprints`) and, where frozen layers are computed once, "features", the seconds to find or compute them so
-    far; or, when the trial has failed, "failure" with the reason, and "again" if it ran out of memory on a GPU that it shared: then it is
-    worth another try, alone, for which its config says "alone"; or "infeasible" with the limit that its model is
-    beyond, and "value" with what it has. A trial that ended before its last epoch, of its own accord, repeats its last
-    result with "ended". "note", where there is one, is something that the user should know of the worker. A result with
-    "unwritable" alone says which file of the run could not be written, and why: what was to be kept of that epoch is
-    lost, so the epoch is as if it had not been trained.
+    far; or, when the trial has failed, "failure" with the reason, and "again" if it ran out of memory on a GPU that it
+    shared: then it is worth another try, alone, for which its config says "alone"; or "infeasible" with the limit that
+    its model is beyond, and "value" with what it has. A trial that ended before its last epoch, of its own accord,
+    repeats its last result with "ended". "note", where there is one, is something that the user should know of the
+    worker. A result with "unwritable" alone says which file of the run could not be written, and why: what was to be
+    kept of that epoch is lost, so the epoch is as if it had not been trained.
     """
 
     def setup(  # type: ignore[override]  # tune.with_parameters gives the rest
