@@ -85,7 +85,7 @@ class TrialRecord:
     latency: float | None = None
     """Milliseconds for one image alone, on the machine that trained it."""
     latency_spread: float | None = None
-    """Milliseconds between the quarter of its measurements that is below, and the one that is above."""
+    """Its standard error, milliseconds: other trials disturb the measurement."""
     features: float | None = None
     """Seconds to find or compute what its frozen layers put out; None when it trained without that."""
     reason: str | None = None

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-ROUNDS, LEAST_ROUNDS = 9, 3
-LONGEST = 2.0
-"""Seconds after which a slow model's rounds end, once there are the least."""
+ROUNDS, LEAST_ROUNDS = 25, 3
+LONGEST = 1.0
+"""Seconds after which rounds end, once there are the least."""
 BLOCK, LONGEST_BLOCK = 10, 200
 """Calls of the reference in a row: a single one's time is as chancy as what it is to correct."""
 SIDE = 64
@@ -24,7 +24,7 @@ SIDE = 64
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds for one image, and between which half of the measurements lies, as the distance of the two."""
+    """Milliseconds for one image, and the standard error of that."""
 
     milliseconds: float
     spread: float
@@ -47,16 +47,22 @@ class LatencyMeter:
             self._seconds_of_reference(BLOCK)
 
     def measure(self, call: Callable[[], object]) -> Latency:
-        """Return the median over the rounds. `call` has been called before, so that it is traced."""
-        ratios: list[float] = []
+        """Return its latency. `call` has been called before, so that it is traced.
+
+        A ratio of sums, because processes that take turns make single times twice as long or not at all: only on the
+        whole they slow model and reference alike.
+        """
+        rounds: list[tuple[float, float]] = []
         began = self._clock()
         count = min(max(BLOCK, round(self._seconds(call) / self._quickest)), LONGEST_BLOCK)
-        while len(ratios) < ROUNDS and (len(ratios) < LEAST_ROUNDS or self._clock() - began < LONGEST):
+        while len(rounds) < ROUNDS and (len(rounds) < LEAST_ROUNDS or self._clock() - began < LONGEST):
             before = self._seconds_of_reference(count)
             seconds = self._seconds(call)
-            ratios.append(seconds / ((before + self._seconds_of_reference(count)) / 2))
-        low, middle, high = 1000 * self._quickest * np.quantile(ratios, (0.25, 0.5, 0.75))
-        return Latency(float(middle), float(high - low))
+            rounds.append((seconds, (before + self._seconds_of_reference(count)) / 2))
+        model, reference = np.array(rounds).T
+        ratio = model.sum() / reference.sum()
+        error = np.std(model - ratio * reference, ddof=1) / np.sqrt(len(rounds)) / reference.mean()
+        return Latency(float(1000 * self._quickest * ratio), float(1000 * self._quickest * error))
 
     def _seconds(self, call: Callable[[], object]) -> float:
         began = self._clock()
