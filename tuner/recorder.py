@@ -108,7 +108,9 @@ class Recorder(tune.Callback):
         elif "infeasible" in result:
             self._end(dataclasses.replace(record, **_footprint(result)), TrialState.INFEASIBLE, result["infeasible"])
         elif "too_long" in result:
-            reason = f"it would have taken about {duration(result['too_long'])} to its first rung"
+            reason = (
+                f"it would have taken about {duration(result['too_long'])} to the end of epoch {result['to_epoch']}"
+            )
             self._end(dataclasses.replace(record, **_footprint(result)), TrialState.SKIPPED, reason)
         elif "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])

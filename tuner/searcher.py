@@ -69,7 +69,7 @@ class StudySearcher(AttemptSearcher):
             return config
         attempt = self._running[trial_id]
         is_bet = attempt.is_drawn and self._deadline.allows(attempt.configuration)
-        return config | {"left": left, "most": most if is_bet else left}
+        return config | {"left": left} | ({"most": most} if is_bet else {})
 
     def _next_again(self) -> Attempt | None:
         """Those for which the time is too short have failed."""
@@ -155,8 +155,8 @@ class StudySearcher(AttemptSearcher):
         self._proposer.report(attempt.number, epoch, accuracy)
 
     def _end(self, attempt: Attempt, result: dict[str, Any], is_lost: bool) -> None:
-        if (seconds := result.get("too_long")) is not None:
-            self._end_skipped(attempt, seconds)
+        if "too_long" in result:
+            self._end_skipped(attempt, result["too_long"], result["to_epoch"])
             return
         infeasible = result.get("infeasible")
         if infeasible is not None:
@@ -172,11 +172,12 @@ class StudySearcher(AttemptSearcher):
         if infeasible is None:
             self._count_failure(failure)
 
-    def _end_skipped(self, attempt: Attempt, seconds: float) -> None:
+    def _end_skipped(self, attempt: Attempt, seconds: float, epoch: int) -> None:
         """It says nothing of its configuration but how long it takes."""
         self._to_suggest += 1
-        self._deadline.observe_skipped(attempt.configuration, seconds)
-        self._ledger.end(attempt.number, TrialState.FAIL, reason=f"would take {seconds:.0f} s to its first rung")
+        self._deadline.observe_skipped(attempt.configuration, epoch, seconds)
+        reason = f"would take {seconds:.0f} s to the end of epoch {epoch}"
+        self._ledger.end(attempt.number, TrialState.FAIL, reason=reason)
         self._proposer.end(attempt.number)
 
     def _tell(self, attempt: Attempt, reason: str | None, is_done: bool) -> None:

@@ -36,9 +36,11 @@ def trial_settings(
     if resources.gpus and config.gpus_per_trial is None:
         resources = _packed(config, preparation.spec, space, data, dtype_policy(precision), resources, terminal)
     print(f"{counted(resources.concurrency, 'trial')} at a time, in {precision}", file=terminal, flush=True)
+    # Without a scheduler each epoch counts: the only rung is the last one.
+    first_rung = 1 if config.scheduler == "none" else rungs(config)[0]
     return TrialSettings(
         preparation.spec, config.seed, config.max_epochs, precision, resources, config.paths,
-        config.feature_store, config.feature_store_gb, config.views, config.limits(), rungs(config)[0],
+        config.feature_store, config.feature_store_gb, config.views, config.limits(), first_rung,
     )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ class TrialSettings:
     views: int
     limits: Limits
     first_rung: int = 1
-    """The epoch at which trials are compared first."""
+    """The epoch up to which a trial that was drawn is worth nothing."""
     kept: int = 3
     """Models that are kept there at most."""
 
@@ -70,8 +70,9 @@ class TrialSettings:
 class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
 
-    Where the config has "left" and "most", seconds from now on and seconds that the trial itself may take to its first
-    rung, a trial that would not reach the rung ends with "too_long", how long it would take.
+    Where the config has "left", seconds from now on, a trial that would not end its first epoch in them ends with
+    "too_long", how long it would take, and "to_epoch", the epoch; with "most" too, seconds that may be left once it
+    trains, one that would not reach its first rung.
 
     Where the config has a "seed" too, it stands for the study's. With "until" the trial ends after that epoch, and the
     model of its last epoch is kept rather than of its best one. After each epoch but the last one a trial leaves a
@@ -107,6 +108,7 @@ class WarmTrial(tune.Trainable):
         self._training: Training | None = None
         self._footprints: Footprints | None = None
         self._footprint: dict[str, float] = {}
+        self._watched = 1
         self._trials = 1
         self._results: list[dict[str, Any]] = []
         self._broken: dict[str, Any] | None = None
@@ -157,7 +159,12 @@ class WarmTrial(tune.Trainable):
             found = {"infeasible": str(infeasible), "value": infeasible.value} | infeasible.measured
             return found | {"val_accuracy": math.nan, "done": True}
         except TooLong as slow:
-            return {"too_long": slow.seconds, "val_accuracy": math.nan, "done": True} | self._footprint
+            return {
+                "too_long": slow.seconds,
+                "to_epoch": self._watched,
+                "val_accuracy": math.nan,
+                "done": True,
+            } | self._footprint
         except TrialFailure as failure:
             shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
@@ -259,13 +266,15 @@ class WarmTrial(tune.Trainable):
 
     def _watch(self, training: Training) -> None:
         """See that it reaches its first rung in time, if there is a limit."""
-        epochs = self._settings.first_rung - training.epoch
+        self._watched = self._settings.first_rung if "most" in self.config else 1
+        epochs = self._watched - training.epoch
         if "left" not in self.config or epochs <= 0:
             return
         from tuner.trial.pace import Pace
 
+        left: float = self.config["left"]
         validation = len(self._data.validation_images) / len(self._data.train_images)
-        pace = Pace(epochs, validation, self._began, self._given + self.config["left"], self.config["most"])
+        pace = Pace(epochs, validation, self._began, self._given + left, self.config.get("most", left))
         training.watch(pace)
         if self._features is not None:
             self._features.watcher = pace.on_features

@@ -126,12 +126,12 @@ def test_a_trial_that_would_take_too_long_is_skipped_and_says_so(tmp_path: Path)
     one, trial = recorder(paths, ending), a_trial()
     one.on_trial_start(0, [trial], trial)
     measured = {"parameters": 7.0, "file_bytes": 28.0, "latency": 0.5}
-    one.on_trial_result(0, [trial], trial, {"too_long": 240.0, "val_accuracy": float("nan"), **measured})
+    one.on_trial_result(0, [trial], trial, {"too_long": 240.0, "to_epoch": 1, "val_accuracy": float("nan"), **measured})
     one.on_trial_complete(0, [trial], trial)
     one.close()
     record = read(paths.trial_record(0), TrialRecord)
     assert (record.state, record.epochs, record.parameters) == (TrialState.SKIPPED, (), 7)
-    assert record.reason == "it would have taken about 4m00s to its first rung"
+    assert record.reason == "it would have taken about 4m00s to the end of epoch 1"
 
 
 @pytest.mark.parametrize(

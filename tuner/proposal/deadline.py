@@ -84,9 +84,9 @@ class Deadline:
             return
         self._learn(configuration, seconds)
 
-    def observe_skipped(self, configuration: Configuration, seconds: float) -> None:
-        """A trial was ended because its first steps said that it would take so long, without its worker's start."""
-        self._learn(configuration, seconds)
+    def observe_skipped(self, configuration: Configuration, epoch: int, seconds: float) -> None:
+        """A trial was ended because it would take so long to the end of that epoch, without its worker's start."""
+        self._learn(configuration, seconds * self._first_rung / epoch)
 
     def _learn(self, configuration: Configuration, seconds: float) -> None:
         self._rate.observe(configuration, seconds / self._work(configuration))

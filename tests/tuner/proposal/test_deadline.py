@@ -119,7 +119,7 @@ def test_a_configuration_that_was_asked_for_may_take_all_of_the_time_left(
 def test_what_was_skipped_teaches_what_takes_long() -> None:
     deadline = Deadline(SPACE, 1, 1000, workers=2, clock=lambda: 0.0)
     for thawed in range(6):
-        deadline.observe_skipped({"net": "large", "thawed": 10 + thawed, "rate": 1e-2}, 400.0)
+        deadline.observe_skipped({"net": "large", "thawed": 10 + thawed, "rate": 1e-2}, 1, 400.0)
         deadline.observe({"net": "small", "thawed": thawed % 4, "rate": 1e-2}, 1, 20.0)
     assert not deadline.allows({"net": "large", "thawed": 12, "rate": 1e-3})
     assert deadline.allows({"net": "small", "thawed": 1, "rate": 1e-3})
