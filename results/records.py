@@ -46,10 +46,14 @@ class TrialState(StrEnum):
     FAILED = "FAILED"
     INFEASIBLE = "INFEASIBLE"
     """Not trained, because its model is beyond a limit of the study."""
+    SKIPPED = "SKIPPED"
+    """Ended before its first rung, which would have taken too much of the time budget."""
 
 
 TO_GO_ON = (TrialState.RUNNING, TrialState.INTERRUPTED)
 """States of trials that are not over: what a killed search leaves is RUNNING for ever."""
+UNCOUNTED = (TrialState.INFEASIBLE, TrialState.SKIPPED)
+"""States of trials that do not count among --trials."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class TrialRecord:
     """Of its weights as they are saved."""
     latency: float | None = None
     """Milliseconds for one image alone, on the machine that trained it."""
+    latency_spread: float | None = None
+    """Its standard error, milliseconds: other trials disturb the measurement."""
     features: float | None = None
     """Seconds to find or compute what its frozen layers put out; None when it trained without that."""
     reason: str | None = None

@@ -108,6 +108,11 @@ class Recorder(tune.Callback):
             self.say(f"Note: trial {record.trial} ran {result['failure']}; it is tried again alone, at the end")
         elif "infeasible" in result:
             self._end(dataclasses.replace(record, **_footprint(result)), TrialState.INFEASIBLE, result["infeasible"])
+        elif "too_long" in result:
+            reason = (
+                f"it would have taken about {duration(result['too_long'])} to the end of epoch {result['to_epoch']}"
+            )
+            self._end(dataclasses.replace(record, **_footprint(result)), TrialState.SKIPPED, reason)
         elif "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])
         elif not result.get("ended"):
@@ -146,9 +151,16 @@ class Recorder(tune.Callback):
                     self._add_epoch(record, kept.result)
             for record in list(self.trials.values()):
                 if record.state is TrialState.RUNNING and not record.driver:
-                    self._set(dataclasses.replace(record, state=TrialState.INTERRUPTED, seconds=self._seconds(record)))
+                    self._cut_off(record)
         finally:
             self.flush()
+
+    def _cut_off(self, record: TrialRecord) -> None:
+        """A trial that the time was too short for has nothing to go on from; a finalist's has to be trained."""
+        state, reason = TrialState.INTERRUPTED, record.reason
+        if self._ending.is_time_up and not record.epochs and record.seed is None:
+            state, reason = TrialState.SKIPPED, reason or "the time was up before its first epoch"
+        self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self._seconds(record)))
 
     def flush(self) -> None:
         """Wait until all is written that can be."""
@@ -241,7 +253,7 @@ def _footprint(result: Mapping[str, Any]) -> dict[str, Any]:
     """What was kept with a model is in floats."""
     counts = {name: result.get(name) for name in ("parameters", "file_bytes")}
     whole = {name: None if count is None else int(count) for name, count in counts.items()}
-    return whole | {"latency": result.get("latency")}
+    return whole | {name: result.get(name) for name in ("latency", "latency_spread")}
 
 
 def _last_words(trial: Trial) -> str:

@@ -14,6 +14,7 @@ from tuner.config import StudyConfig
 from tuner.nodes import check_nodes
 from tuner.packing import TRIED, configurations, measure, slots
 from tuner.preparation import Preparation
+from tuner.scheduler import rungs
 from tuner.trainable import TrialSettings
 from tuner.trial.datasets import ImageData
 from tuner.trial.precision import dtype_policy, measured_here
@@ -35,9 +36,11 @@ def trial_settings(
     if resources.gpus and config.gpus_per_trial is None:
         resources = _packed(config, preparation.spec, space, data, dtype_policy(precision), resources, terminal)
     print(f"{counted(resources.concurrency, 'trial')} at a time, in {precision}", file=terminal, flush=True)
+    # Without a scheduler each epoch counts: the only rung is the last one.
+    first_rung = 1 if config.scheduler == "none" else rungs(config)[0]
     return TrialSettings(
         preparation.spec, config.seed, config.max_epochs, precision, resources, config.paths,
-        config.feature_store, config.feature_store_gb, config.views, config.limits(),
+        config.feature_store, config.feature_store_gb, config.views, config.limits(), first_rung,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from results.whole_file import Unwritable, unwritable
 from search_spaces.errors import UserError
 from search_spaces.registry import SpaceSpec
 from tuner.trial.datasets import ImageData
-from tuner.trial.errors import Infeasible, OutOfMemory, TrialFailure
+from tuner.trial.errors import Infeasible, OutOfMemory, TooLong, TrialFailure
 from tuner.trial.limits import Limits
 from tuner.trial.precision import dtype_policy
 from tuner.trial.resources import TrialResources, clear_process, prepare_process
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from tuner.trial.traced import TracedModels
     from tuner.trial.training import Training
 
-MEASURES = ("parameters", "file_bytes", "latency")
+MEASURES = ("parameters", "file_bytes", "latency", "latency_spread")
 THOROUGH = 20
 """Trials after which a worker forgets what makes it faster too, lest it grow."""
 
@@ -60,6 +61,8 @@ class TrialSettings:
     feature_store_gb: float
     views: int
     limits: Limits
+    first_rung: int = 1
+    """The epoch up to which a trial that was drawn is worth nothing."""
     kept: int = 3
     """Models that are kept there at most."""
 
@@ -67,19 +70,23 @@ class TrialSettings:
 class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
 
+    Where the config has "left", seconds from now on, a trial that would not end its first epoch in them ends with
+    "too_long", how long it would take, and "to_epoch", the epoch; with "most" too, seconds that may be left once it
+    trains, one that would not reach its first rung.
+
     Where the config has a "seed" too, it stands for the study's. With "until" the trial ends after that epoch, and the
     model of its last epoch is kept rather than of its best one. After each epoch but the last one a trial leaves a
     checkpoint in its folder; where there is one when it begins, it goes on from there, and its first result is the
     last one of before, with those "before" it: what was heard of them may have been lost.
 
-    A result has "epoch", the training's metrics, "parameters", "file_bytes" and "latency" of its model (`Footprints`)
-    and, where frozen layers are computed once, "features", the seconds to find or compute them so far; or, when the
-    trial has failed, "failure" with the reason, and "again" if it ran out of memory on a GPU that it shared: then it is
-    worth another try, alone, for which its config says "alone"; or "infeasible" with the limit that its model is
-    beyond, and "value" with what it has. A trial that ended before its last epoch, of its own accord, repeats its last
-    result with "ended". "note", where there is one, is something that the user should know of the worker. A result with
-    "unwritable" alone says which file of the run could not be written, and why: what was to be kept of that epoch is
-    lost, so the epoch is as if it had not been trained.
+    A result has "epoch", the training's metrics, "parameters", "file_bytes", "latency" and "latency_spread" of its
+    model (`Footprints`) and, where frozen layers are computed once, "features", the seconds to find or compute them so
+    far; or, when the trial has failed, "failure" with the reason, and "again" if it ran out of memory on a GPU that it
+    shared: then it is worth another try, alone, for which its config says "alone"; or "infeasible" with the limit that
+    its model is beyond, and "value" with what it has. A trial that ended before its last epoch, of its own accord,
+    repeats its last result with "ended". "note", where there is one, is something that the user should know of the
+    worker. A result with "unwritable" alone says which file of the run could not be written, and why: what was to be
+    kept of that epoch is lost, so the epoch is as if it had not been trained.
     """
 
     def setup(  # type: ignore[override]  # tune.with_parameters gives the rest
@@ -90,6 +97,7 @@ class WarmTrial(tune.Trainable):
         While Ray waits for a worker to be set up, it gives the trial to any other that has become free, and throws the
         new one away: so this must be quick.
         """
+        self._given = self._began = time.monotonic()
         self._settings = settings
         self._data = data
         self._files = settings.run.files
@@ -100,6 +108,7 @@ class WarmTrial(tune.Trainable):
         self._training: Training | None = None
         self._footprints: Footprints | None = None
         self._footprint: dict[str, float] = {}
+        self._watched = 1
         self._trials = 1
         self._results: list[dict[str, Any]] = []
         self._broken: dict[str, Any] | None = None
@@ -111,6 +120,7 @@ class WarmTrial(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Make room for the worker's next trial; Ray has put its config into `self.config`."""
         self.cleanup()
+        self._given = time.monotonic()
         self._training = self._broken = None
         self._results = []
         if self._space is not None:
@@ -134,6 +144,7 @@ class WarmTrial(tune.Trainable):
         try:
             if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
                 self._training = self._begin()
+                self._watch(self._training)
                 if self._results:  # measured anew it might be another, and beyond a limit
                     *before, last = self._results
                     self._footprint = {name: last[name] for name in MEASURES if name in last}
@@ -147,6 +158,13 @@ class WarmTrial(tune.Trainable):
         except Infeasible as infeasible:
             found = {"infeasible": str(infeasible), "value": infeasible.value} | infeasible.measured
             return found | {"val_accuracy": math.nan, "done": True}
+        except TooLong as slow:
+            return {
+                "too_long": slow.seconds,
+                "to_epoch": self._watched,
+                "val_accuracy": math.nan,
+                "done": True,
+            } | self._footprint
         except TrialFailure as failure:
             shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
@@ -220,6 +238,7 @@ class WarmTrial(tune.Trainable):
         """The trial's training: from its checkpoint on, if it has one."""
         if self._space is None:
             self._space = self._warm_up()
+        self._began = time.monotonic()
         from tuner.trial.traced import TracedModels
         from tuner.trial.training import Training
 
@@ -245,6 +264,21 @@ class WarmTrial(tune.Trainable):
         )
         self._results = list(map(dict, checkpoint.results))[: training.epoch] if checkpoint else []  # it may begin anew
         return training
+
+    def _watch(self, training: Training) -> None:
+        """See that it reaches its first rung in time, if there is a limit."""
+        self._watched = self._settings.first_rung if "most" in self.config else 1
+        epochs = self._watched - training.epoch
+        if "left" not in self.config or epochs <= 0:
+            return
+        from tuner.trial.pace import Pace
+
+        left: float = self.config["left"]
+        validation = len(self._data.validation_images) / len(self._data.train_images)
+        pace = Pace(epochs, validation, self._began, self._given + left, self.config.get("most", left))
+        training.watch(pace)
+        if self._features is not None:
+            self._features.watcher = pace.on_features
 
     def _measured(self, training: Training) -> dict[str, float]:
         if self._footprints is None:

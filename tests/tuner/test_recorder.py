@@ -134,3 +134,33 @@ def test_cross_entropy_is_recorded_where_a_model_reports_it(tmp_path: Path) -> N
     assert [(epoch.loss, epoch.cross_entropy, epoch.val_cross_entropy) for epoch in epochs] == [
         (37.0, 1.5, 1.0), (37.0, None, None),
     ]  # fmt: skip
+
+
+def test_a_trial_that_would_take_too_long_is_skipped_and_says_so(tmp_path: Path) -> None:
+    paths, ending = RunPaths.of(tmp_path, "one"), Ending(StudyClock())
+    one, trial = recorder(paths, ending), a_trial()
+    one.on_trial_start(0, [trial], trial)
+    measured = {"parameters": 7.0, "file_bytes": 28.0, "latency": 0.5}
+    one.on_trial_result(0, [trial], trial, {"too_long": 240.0, "to_epoch": 1, "val_accuracy": float("nan"), **measured})
+    one.on_trial_complete(0, [trial], trial)
+    one.close()
+    record = read(paths.trial_record(0), TrialRecord)
+    assert (record.state, record.epochs, record.parameters) == (TrialState.SKIPPED, (), 7)
+    assert record.reason == "it would have taken about 4m00s to the end of epoch 1"
+
+
+@pytest.mark.parametrize(
+    ("budget", "epochs", "state"),
+    [(0.0, 0, TrialState.SKIPPED), (0.0, 1, TrialState.INTERRUPTED), (None, 0, TrialState.INTERRUPTED)],
+)
+def test_what_had_no_epoch_when_the_time_was_up_is_not_called_interrupted(
+    tmp_path: Path, budget: float | None, epochs: int, state: TrialState
+) -> None:
+    paths = RunPaths.of(tmp_path, "one")
+    one, trial = recorder(paths, Ending(StudyClock(), budget)), a_trial()
+    one.on_trial_start(0, [trial], trial)
+    for epoch in range(1, epochs + 1):
+        measures = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "seconds": 1.0}
+        one.on_trial_result(0, [trial], trial, {"epoch": epoch, **measures})
+    one.close()
+    assert read(paths.trial_record(0), TrialRecord).state is state

@@ -96,6 +96,8 @@ class Course:
         self.changes = Changes(model)
         self.obstacle = ""
         """Why another process could not go on, if so."""
+        self.observers: list[Callback] = []
+        """Of ours: they see each step that is trained, and another process does not go on with them."""
         self._calls: list[Call] = []
         self._watchers: Sequence[Callback] = ()
         self._done = [Call(**call) for call in checkpoint.calls] if checkpoint else []
@@ -130,7 +132,8 @@ class Course:
                 if call.is_over:
                     return self._told_again(call, watchers)
                 self.changes.restore(self._checkpoint.variables or {})
-            return train([_First(self, call), *watchers, _Last(self, call, watchers, report)], call.position)
+            around = _Observed(self), _Last(self, call, watchers, report)
+            return train([_First(self, call), *watchers, *around], call.position)
 
     @property
     def shift(self) -> int:
@@ -263,6 +266,27 @@ class _First(Callback):
         if epoch != self._call.position:
             self._course._hinder("a callback of it changes the epoch that begins")
         self._call.logs.append(plain)
+
+
+class _Observed(Callback):
+    """Lets the observers see each step; they may join when the `fit` has begun."""
+
+    def __init__(self, course: Course) -> None:
+        super().__init__()
+        self._course = course
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        for one in self._course.observers:
+            one.set_params(self.params)
+            one.on_epoch_begin(epoch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        for one in self._course.observers:
+            one.on_train_batch_end(batch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        for one in self._course.observers:
+            one.on_epoch_end(epoch, logs)
 
 
 class _Last(Callback):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +9,9 @@ import keras
 import numpy as np
 
 from tuner.trial.frozen_prefix import unnamed
+from tuner.trial.latency import Latency, LatencyMeter, reference_network
 from tuner.trial.limits import Limits
 
-CALLS = 7
-"""Of which the fastest counts, after one that traces: what is slower was disturbed by the trials beside."""
 IRRELEVANT = ("build_config", "kernel_initializer", "kernel_regularizer")
 """Settings of layers that change nothing about what an inference computes, beside those that `unnamed` leaves out."""
 TRAINING_ONLY = ("Dropout", "Random", "RandAugment", "MixUp", "CutMix")
@@ -30,13 +28,14 @@ class Footprints:
     def __init__(self, image: np.ndarray, limits: Limits) -> None:
         self._image = image
         self._limits = limits
-        self._latencies: dict[str, float] = {}
+        self._latencies: dict[str, Latency] = {}
+        self._meter: LatencyMeter | None = None
 
     def of(self, model: keras.Model) -> dict[str, float]:
-        """ "parameters", "file_bytes" of its weights as they are saved, and "latency".
+        """ "parameters", "file_bytes" of its weights as they are saved, "latency" and "latency_spread".
 
         The latency is of one image alone, in milliseconds, as `model.predict_on_batch` has it on this machine with the
-        threads or the GPU of a trial, while others may run beside it.
+        threads or the GPU of a trial; what the trials beside it slow down is taken off (see `Latency`).
 
         Raises:
             Infeasible: it is beyond a limit.
@@ -44,30 +43,23 @@ class Footprints:
         found: dict[str, float] = {"parameters": model.count_params()}
         self._limits.check(found)
         found["file_bytes"] = sum(int(np.prod(weight.shape)) * _bytes(weight.dtype) for weight in model.weights)
-        found["latency"] = self._latency(model)
+        latency = self._latency(model)
+        found |= {"latency": latency.milliseconds, "latency_spread": latency.spread}
         self._limits.check(found)
         return found
 
-    def _latency(self, model: keras.Model) -> float:
+    def _latency(self, model: keras.Model) -> Latency:
         architecture = _architecture(model)
         known = self._latencies.get(architecture) if architecture else None
         if known is not None:
             return known
-        latency = _measured(model, self._image)
+        model.predict_on_batch(self._image)  # it is traced
+        self._meter = self._meter or LatencyMeter(reference_network())
+        latency = self._meter.measure(lambda: model.predict_on_batch(self._image))
+        model.predict_function = None  # it would keep its graph
         if architecture:
             self._latencies[architecture] = latency
         return latency
-
-
-def _measured(model: keras.Model, image: np.ndarray) -> float:
-    model.predict_on_batch(image)
-    seconds = []
-    for _ in range(CALLS):
-        began = time.perf_counter()
-        model.predict_on_batch(image)
-        seconds.append(time.perf_counter() - began)
-    model.predict_function = None  # it would keep its graph
-    return 1000 * min(seconds)
 
 
 def _bytes(dtype: str) -> int:

@@ -22,7 +22,7 @@ from search_spaces.space import VALIDATION_BATCH, populated
 from tuner.trial.checkpoint import Checkpoint
 from tuner.trial.course import CannotReplay, Course, Report
 from tuner.trial.datasets import ImageData
-from tuner.trial.errors import OUT_OF_MEMORY, Infeasible, OutOfMemory, TrialFailure
+from tuner.trial.errors import OUT_OF_MEMORY, Infeasible, OutOfMemory, TooLong, TrialFailure
 from tuner.trial.features import Features
 from tuner.trial.fitting import Fitting
 from tuner.trial.frozen_prefix import is_augmentation
@@ -102,6 +102,10 @@ class Training:
         self.epoch = checkpoint.epoch
         return True
 
+    def watch(self, callback: keras.callbacks.Callback) -> None:
+        """Let `callback` see the training, from its first step on; a `TooLong` that it raises ends it."""
+        self._course.observers.append(callback)
+
     def run_epoch(self) -> dict[str, float] | None:
         """Train for one more epoch and validate: "epoch", `METRICS` and "seconds".
 
@@ -109,6 +113,7 @@ class Training:
 
         Raises:
             TrialFailure: the loss is no longer finite, memory ran out, or the model or its training raised.
+            TooLong: who watches says so.
         """
         began = time.monotonic()
         with _failures(f"epoch {self.epoch + 1} failed"):
@@ -268,7 +273,7 @@ def _failures(what: str) -> Iterator[None]:
     """Turn whatever the model or the library raises into a TrialFailure; the traceback goes to the log."""
     try:
         yield
-    except (TrialFailure, Infeasible):
+    except (TrialFailure, Infeasible, TooLong):
         raise
     except Exception as error:
         traceback.print_exc()
