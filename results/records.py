@@ -14,6 +14,7 @@ from results.paths import RunPaths, trial_name
 from results.whole_file import write_text
 from search_spaces.configuration import Configuration
 from search_spaces.errors import UserError
+from search_spaces.hyperparameter import Hyperparameter
 
 AWAY = "move its folder away to go on without it"
 
@@ -150,6 +151,8 @@ class StudyRecord:
     """Of all its trainings: measured anew it might be another, and the same trial would end otherwise."""
     hyperparameters: tuple[str, ...] = field(default=())
     """Names, in the order in which the space declares them."""
+    declared: tuple[Hyperparameter, ...] = ()
+    """The hyperparameters with their ranges and defaults, as they were searched; empty in a record of before."""
     rungs: tuple[int, ...] = ()
     """Epochs after which the scheduler may stop a trial."""
     space: str = ""

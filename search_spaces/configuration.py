@@ -78,6 +78,27 @@ def _names(space: Sequence[Hyperparameter]) -> str:
     return ", ".join(sorted({hyperparameter.name for hyperparameter in space}))
 
 
+def differing(configuration: Mapping[str, Value], hyperparameters: Sequence[Hyperparameter]) -> Configuration:
+    """Return the values that differ from the defaults of the space.
+
+    Args:
+        configuration: the active values.
+        hyperparameters: as the space declares them. One name may stand in several branches, each with its own default.
+            A value whose hyperparameter is not among them counts as different.
+    """
+    defaults = {
+        one.name: one.allowed.nearest(one.default)
+        for one in hyperparameters
+        if one.name in configuration and one.is_active(configuration)
+    }
+    return {name: value for name, value in configuration.items() if name not in defaults or defaults[name] != value}
+
+
+def in_short(configuration: Mapping[str, Value], hyperparameters: Sequence[Hyperparameter]) -> str:
+    """Return what differs from the defaults, to be read by people; without any, "the default configuration"."""
+    return one_line(differing(configuration, hyperparameters)) or "the default configuration"
+
+
 def one_line(configuration: Mapping[str, Value]) -> str:
     """A configuration to be read by people: `learning_rate=0.00132 blocks=3 ...`."""
     return " ".join(f"{name}={shown(value)}" for name, value in configuration.items())

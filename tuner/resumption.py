@@ -84,7 +84,7 @@ def taken_up(config: StudyConfig, preparation: Preparation, space: Sequence[Hype
     _check_configurations(config.paths, space, study)
     options = config.options() | {"precision": study.options.get("precision", "auto")}
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    return dataclasses.replace(study, options=options, resumed=(*study.resumed, now))
+    return dataclasses.replace(study, options=options, declared=tuple(space), resumed=(*study.resumed, now))
 
 
 def changed_code(study: StudyRecord, preparation: Preparation) -> str | None:

@@ -56,6 +56,7 @@ def study_record(
         versions={"python": platform.python_version(), "keras backend": preparation.backend} | _versions(),
         machine=machine(settings),
         hyperparameters=tuple(dict.fromkeys(hyperparameter.name for hyperparameter in preparation.hyperparameters)),
+        declared=tuple(space),
         rungs=rungs(config)[:-1],
         precision=settings.precision,
         space=digest(space),

@@ -5,7 +5,7 @@ from typing import Any
 import keras_tuner
 import pytest
 
-from search_spaces.configuration import complete
+from search_spaces.configuration import complete, differing, fixed, in_short
 from search_spaces.declaration import read
 from search_spaces.errors import UserError
 
@@ -63,3 +63,32 @@ def test_what_does_not_fit_is_named_with_the_rule(space: list[Any], partial: dic
 def test_every_step_of_a_float_is_allowed(space: list[Any]) -> None:
     for step in range(13):
         assert complete(space, {"rate": step * 0.05})["rate"] == pytest.approx(step * 0.05)
+
+
+def test_only_what_differs_from_the_defaults_is_shown(space: list[Any]) -> None:
+    assert differing(complete(space, {}), space) == {}
+    assert in_short(complete(space, {}), space) == "the default configuration"
+    changed = complete(space, {"net": "large", "depth": 8, "lr": 0.05})
+    assert differing(changed, space) == {"net": "large", "depth": 8, "lr": 0.05}
+    assert in_short(changed, space) == "net=large depth=8 lr=0.05"
+
+
+def test_a_default_is_that_of_the_branch_which_is_active() -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("optimizer", ["adam", "sgd"])
+    with hp.conditional_scope("optimizer", ["adam"]):
+        hp.Float("lr", 1e-5, 1.0, sampling="log", default=1e-3)
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        hp.Float("lr", 1e-5, 1.0, sampling="log", default=1e-1)
+    branches = read(hp)
+    assert differing({"optimizer": "sgd", "lr": 0.1}, branches) == {"optimizer": "sgd"}
+    assert differing({"optimizer": "adam", "lr": 0.1}, branches) == {"lr": 0.1}
+
+
+def test_what_a_user_has_fixed_is_the_default(space: list[Any]) -> None:
+    searched = fixed(space, {"rate": 0.3})
+    assert differing(complete(searched, {}), searched) == {}
+
+
+def test_where_no_defaults_are_recorded_all_is_shown(space: list[Any]) -> None:
+    assert differing(complete(space, {}), ()) == complete(space, {})
