@@ -22,6 +22,7 @@ COLOURS = {
     "interrupted": "#2b9483",
     "failed": "#c2382e",
     "infeasible": "#8a6fb0",
+    "skipped": "#6a7280",
 }
 """Drawn with these; on the page each is the CSS variable of its name, so that figures follow light and dark."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from results.records import TrialRecord, TrialState
+from results.records import UNCOUNTED, TrialRecord, TrialState
 
 MEASURES = (
     "rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters", "size_mb", "latency_ms",
@@ -29,10 +29,10 @@ def hyperparameter_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def failures(trials: Sequence[TrialRecord]) -> dict[str, list[int]]:
-    """The numbers of the trials that failed or were infeasible, by "failed: reason", the most frequent first."""
+    """The trials that failed, were infeasible or skipped: numbers by "failed: reason", the most frequent first."""
     found: dict[str, list[int]] = {}
     for trial in trials:
-        if trial.state in (TrialState.FAILED, TrialState.INFEASIBLE):
+        if trial.state in (TrialState.FAILED, *UNCOUNTED):
             reason = f"{trial.state.lower()}: {trial.reason or 'no reason was recorded'}"
             found.setdefault(reason, []).append(trial.trial)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))

@@ -46,10 +46,14 @@ class TrialState(StrEnum):
     FAILED = "FAILED"
     INFEASIBLE = "INFEASIBLE"
     """Not trained, because its model is beyond a limit of the study."""
+    SKIPPED = "SKIPPED"
+    """Ended before its first rung, which would have taken too much of the time budget."""
 
 
 TO_GO_ON = (TrialState.RUNNING, TrialState.INTERRUPTED)
 """States of trials that are not over: what a killed search leaves is RUNNING for ever."""
+UNCOUNTED = (TrialState.INFEASIBLE, TrialState.SKIPPED)
+"""States of trials that do not count among --trials."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ ENDINGS = {
     "RUNNING": "still running",
     "FAILED": "failed",
     "INFEASIBLE": "infeasible",
+    "SKIPPED": "skipped",
 }
 ROWS = 200
 """Of the leaderboard on the page; `leaderboard.csv` has all."""

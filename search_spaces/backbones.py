@@ -39,6 +39,8 @@ class Backbone:
     batch_norm: bool
     memory: int
     """MB that training all of it takes at its preferred size, batch 32, float32: see benchmarks/backbone_memory.py."""
+    multiply_adds: float
+    """Billions, for one image of 224x224 pixels, as `frozen_prefix` counts them."""
     licence: str
     """Of the ImageNet weights that Keras downloads: as its documentation says, or their authors' repository."""
     least_size: int = 32
@@ -77,7 +79,16 @@ class Backbone:
 BACKBONES = {
     row.name: row
     for row in (
-        Backbone("mobilenet", "mobilenet", "MobileNet", (13, 50, 63, 76, 85), True, memory=402, licence="Apache 2.0"),
+        Backbone(
+            "mobilenet",
+            "mobilenet",
+            "MobileNet",
+            (13, 50, 63, 76, 85),
+            True,
+            memory=402,
+            multiply_adds=0.64,
+            licence="Apache 2.0",
+        ),
         Backbone(
             "mobilenet_v2",
             "mobilenet_v2",
@@ -85,6 +96,7 @@ BACKBONES = {
             (38, 100, 127, 145, 153),
             True,
             memory=481,
+            multiply_adds=0.39,
             licence="Apache 2.0",
         ),
         Backbone(
@@ -94,6 +106,7 @@ BACKBONES = {
             (48, 122, 140, 152, 156),
             True,
             memory=403,
+            multiply_adds=0.08,
             licence="Apache 2.0",
         ),
         Backbone(
@@ -103,9 +116,19 @@ BACKBONES = {
             (121, 194, 237, 249, 261, 264, 269),
             True,
             memory=796,
+            multiply_adds=0.78,
             licence="Apache 2.0",
         ),
-        Backbone("resnet50", "resnet50", "ResNet50", (32, 94, 136, 168, 174), True, memory=975, licence="MIT"),
+        Backbone(
+            "resnet50",
+            "resnet50",
+            "ResNet50",
+            (32, 94, 136, 168, 174),
+            True,
+            memory=975,
+            multiply_adds=4.0,
+            licence="MIT",
+        ),
         Backbone(
             "densenet121",
             "densenet",
@@ -113,11 +136,21 @@ BACKBONES = {
             (114, 286, 374, 420, 426),
             True,
             memory=1100,
+            multiply_adds=3.0,
             licence="BSD 3-clause",
         ),
-        Backbone("vgg16", "vgg16", "VGG16", (4, 8, 12, 15, 18), False, memory=733, licence="CC BY 4.0"),
         Backbone(
-            "convnext_tiny", "convnext", "ConvNeXtTiny", (23, 87, 109, 130, 132), False, memory=2796, licence="MIT"
+            "vgg16", "vgg16", "VGG16", (4, 8, 12, 15, 18), False, memory=733, multiply_adds=15.4, licence="CC BY 4.0"
+        ),
+        Backbone(
+            "convnext_tiny",
+            "convnext",
+            "ConvNeXtTiny",
+            (23, 87, 109, 130, 132),
+            False,
+            memory=2796,
+            multiply_adds=4.6,
+            licence="MIT",
         ),
         Backbone(
             "cifar_cnn",
@@ -126,6 +159,7 @@ BACKBONES = {
             (9, 18, 28),
             True,
             memory=126,
+            multiply_adds=2.0,
             licence="MIT",
             least_size=16,
             largest_size=96,

@@ -20,6 +20,8 @@ class Attempt:
     """What else `WarmTrial` is to know of it."""
     accuracies: dict[int, float] = field(default_factory=dict)
     """Validation accuracies of its epochs so far, from whatever worker."""
+    is_drawn: bool = False
+    """Whether the searcher chose its configuration in this session, so that it may be ended for a better one."""
     failure: str | None = None
     """Why it has to run once more, alone."""
 

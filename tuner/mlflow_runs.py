@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric
 
 STATUS = {TrialState.RUNNING: "RUNNING", TrialState.INTERRUPTED: "KILLED", TrialState.DONE: "FINISHED",
-          TrialState.STOPPED: "FINISHED", TrialState.FAILED: "FAILED", TrialState.INFEASIBLE: "FAILED"}  # fmt: skip
+          TrialState.STOPPED: "FINISHED", TrialState.FAILED: "FAILED", TrialState.INFEASIBLE: "FAILED",
+          TrialState.SKIPPED: "KILLED"}  # fmt: skip
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 TRIAL, STATE = "thaw.trial", "thaw.state"
 """Tags."""

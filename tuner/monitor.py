@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from results.records import TrialRecord, TrialState
+from results.records import UNCOUNTED, TrialRecord, TrialState
 from results.wording import counted, duration
 from search_spaces.configuration import one_line
 from tuner.clock import StudyClock
@@ -83,7 +83,7 @@ class Monitor:
             return
         best = self._progress.best
         is_better = best is not None and (best_before is None or best.accuracy > best_before.accuracy)
-        if record.state is TrialState.INFEASIBLE:
+        if record.state in UNCOUNTED:
             return  # there may be dozens; the others' lines count them
         if record.state is not TrialState.RUNNING:
             self.say(f"[{duration(self._clock())}] {_called(record)} {_ending(record)} | {self._summary()}")
@@ -105,7 +105,7 @@ class Monitor:
         text = ", ".join(
             f"{counts[state]} {state.lower()}"
             for state in TrialState
-            if counts[state] or state not in (TrialState.INFEASIBLE, TrialState.INTERRUPTED)
+            if counts[state] or state not in (*UNCOUNTED, TrialState.INTERRUPTED)
         )
         left = self._seconds_left()
         return f"{text}; {self._progress.ended} of {self._count} ended" + (

@@ -4,7 +4,7 @@ import heapq
 from collections import Counter
 from collections.abc import Sequence
 
-from results.records import TO_GO_ON, TrialRecord, TrialState
+from results.records import TO_GO_ON, UNCOUNTED, TrialRecord, TrialState
 
 
 class Progress:
@@ -45,8 +45,8 @@ class Progress:
 
     @property
     def ended(self) -> int:
-        """How many are over; what is infeasible does not count."""
-        return sum(count for state, count in self.counts.items() if state not in (*TO_GO_ON, TrialState.INFEASIBLE))
+        """How many are over; what is infeasible or skipped does not count."""
+        return sum(count for state, count in self.counts.items() if state not in (*TO_GO_ON, *UNCOUNTED))
 
     def shown(self) -> list[TrialRecord]:
         """Those that run, the best first, and then the best of the others; no more than there are leaders."""

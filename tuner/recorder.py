@@ -107,6 +107,9 @@ class Recorder(tune.Callback):
             self.say(f"Note: trial {record.trial} ran {result['failure']}; it is tried again alone, at the end")
         elif "infeasible" in result:
             self._end(dataclasses.replace(record, **_footprint(result)), TrialState.INFEASIBLE, result["infeasible"])
+        elif "too_long" in result:
+            reason = f"it would have taken about {duration(result['too_long'])} to its first rung"
+            self._end(dataclasses.replace(record, **_footprint(result)), TrialState.SKIPPED, reason)
         elif "failure" in result:
             self._end(record, TrialState.FAILED, result["failure"])
         elif not result.get("ended"):

@@ -25,7 +25,8 @@ def replay(
         not have come to be written down as over; it is here. All others that were not over are INTERRUPTED.
     """
     now = {trial.trial: trial for trial in trials}
-    for trial, event in _events(trials):
+    # What was skipped can be proposed again: there may be more time now.
+    for trial, event in _events([trial for trial in trials if trial.state is not TrialState.SKIPPED]):
         if event is None:
             begin(trial, proposer, scheduler)
         elif isinstance(event, EpochRecord):

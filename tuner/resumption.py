@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from results.paths import RunPaths
-from results.records import StudyRecord, TrialState, read_known, read_study, read_trials
+from results.records import UNCOUNTED, StudyRecord, read_known, read_study, read_trials
 from results.remote import existing_run
 from results.run_files import ObjectFiles, is_uri
 from results.wording import duration
@@ -46,7 +46,7 @@ def resumed(given: Mapping[str, Any]) -> StudyConfig:
         )
     config = StudyConfig.of(study, paths, given, MAY_CHANGE)
     before = read_trials(paths)
-    spent, counted = searched(before), sum(trial.state is not TrialState.INFEASIBLE for trial in before)
+    spent, counted = searched(before), sum(trial.state not in UNCOUNTED for trial in before)
     if "time_budget" in given and config.time_budget is not None and config.time_budget <= spent:
         raise UserError(
             f"--time-budget {duration(config.time_budget)}: it counts all sessions of the search, which has taken "

@@ -9,6 +9,7 @@ from typing import TextIO
 from results.paths import RunPaths
 from results.records import (
     TO_GO_ON,
+    UNCOUNTED,
     KnownTrials,
     StudyRecord,
     TrialRecord,
@@ -22,6 +23,7 @@ from results.whole_file import remove_unfinished
 from results.wording import counted, duration
 from search_spaces.configuration import fixed
 from search_spaces.hyperparameter import Hyperparameter
+from search_spaces.work import first_rung_work
 from tuner.capacity import Capacity
 from tuner.clock import StudyClock, searched
 from tuner.config import StudyConfig
@@ -131,7 +133,9 @@ def _run(
     before = read_trials(paths)
     clock = StudyClock(max(searched(before), _since(study) if shared else 0.0))
     ending = Ending(clock, config.time_budget)
-    deadline = Deadline(space, rungs(config)[0], config.time_budget, resources.concurrency, clock)
+    first_rung = rungs(config)[0]
+    work = first_rung_work(config.space, first_rung)
+    deadline = Deadline(space, first_rung, config.time_budget, resources.concurrency, clock, work)
     trials = replay(before, config.max_epochs, proposer, deadline, scheduler)
     deadline.restart()
     _settle(paths, before, trials)
@@ -147,7 +151,7 @@ def _run(
     if config.monitor:
         until_end.enter_context(study_page(config.study_storage or str(paths.journal), terminal))
     print("".join(f"{link}\n" for link in links(config)), end="", file=terminal, flush=True)
-    begun, left = attempts(trials), config.trials - sum(trial.state is not TrialState.INFEASIBLE for trial in trials)
+    begun, left = attempts(trials), config.trials - sum(trial.state not in UNCOUNTED for trial in trials)
     retries = Retries(config.max_failures, {trial.trial: trial.lost for trial in trials})
     searcher = StudySearcher(
         ledger, suggestions, proposer, deadline, study.first, config.max_epochs,

@@ -27,7 +27,7 @@ class StudySearcher(AttemptSearcher):
 
     A trial that trained to the end, or ended by itself, is COMPLETE with its best validation accuracy, one that the
     scheduler stopped is PRUNED, one that failed is FAIL with the reason as a user attribute; each epoch is an
-    intermediate value. One that was infeasible is FAIL too, and does not count among `trials`.
+    intermediate value. One that was infeasible or skipped is FAIL too, and does not count among `trials`.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class StudySearcher(AttemptSearcher):
         self._proposer = proposer
         self._deadline = deadline
         self._first = list(first)
+        self._start = next(iter(first), None)
         self._max_epochs = max_epochs
         self._to_suggest = trials
         self._infeasible: list[tuple[str, float]] = []
@@ -61,11 +62,20 @@ class StudySearcher(AttemptSearcher):
         self.ended_early: str | None = None
         """Why there are less trials than were asked for."""
 
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        config = super().suggest(trial_id)
+        left, most = self._deadline.left, self._deadline.most
+        if not isinstance(config, dict) or left is None:
+            return config
+        attempt = self._running[trial_id]
+        is_bet = attempt.is_drawn and self._deadline.allows(attempt.configuration)
+        return config | {"left": left, "most": most if is_bet else left}
+
     def _next_again(self) -> Attempt | None:
         """Those for which the time is too short have failed."""
         while self._again:
             attempt = self._again.pop(0)
-            if self._deadline.allows(attempt.configuration):
+            if self._deadline.has_time_for(attempt.configuration):
                 return attempt
             self._tell(attempt, attempt.failure, is_done=False)
             self._proposer.end(attempt.number, has_failed=True)
@@ -74,31 +84,52 @@ class StudySearcher(AttemptSearcher):
     def _new(self) -> Attempt | None:
         """The study's next trial, with its configuration; None when there is nothing left to try."""
         while self._to_suggest > 0 and self.ended_early is None and not self._ledger.is_full:
-            configuration = self._next(self._ledger.next_number)
+            given = self._next_given()
+            configuration = given or self._next(self._ledger.next_number)
             if configuration is None:
                 return None
             number = self._ledger.begin(self._suggestions.trial(configuration))
             if number is not None:
                 self._to_suggest -= 1
                 self._proposer.begin(number, configuration)
-                return Attempt(number, configuration)
+                return Attempt(number, configuration, is_drawn=given is None)
             if not self._ledger.is_full:
                 self._proposer.leave_out(configuration)
         return None
 
-    def _next(self, number: int) -> Configuration | None:
+    def _next_given(self) -> Configuration | None:
         while self._first:
             configuration = self._first.pop(0)
             if self._proposer.knows(configuration):
                 continue
-            if self._deadline.allows(configuration):
+            if self._deadline.has_time_for(configuration):
                 return configuration
             self.left_out += 1
-        proposed = self._proposer.propose(number, self._deadline.allows)
+        return None
+
+    def _next(self, number: int) -> Configuration | None:
+        proposed = self._quick(number) or self._proposer.propose(number, self._deadline.has_time_for)
         if proposed is None and self._proposer.propose(number) is None:
             self.ended_early = f"no configuration was found that has not been tried; {number} were"
         elif proposed is None:
             self.ended_early = "no other trial would have reached its first rung in the time that was left"
+        return proposed
+
+    def _quick(self, number: int) -> Configuration | None:
+        """A proposal that is worth its time.
+
+        Under a time budget the first ones are near what the study began with, because a draw at random can take a
+        hundred times as long, and it takes some trials to know which do. Where all that is proposed takes long, what is
+        near the fastest may not.
+        """
+        allows = self._deadline.allows
+        if self._start is not None and self._deadline.is_unsure:
+            proposed = self._proposer.around(number, self._start, allows)
+            if proposed is not None:
+                return proposed
+        proposed, fastest = self._proposer.propose(number, allows), self._deadline.fastest
+        if proposed is None and fastest is not None:
+            proposed = self._proposer.around(number, fastest, allows)
         return proposed
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -124,6 +155,9 @@ class StudySearcher(AttemptSearcher):
         self._proposer.report(attempt.number, epoch, accuracy)
 
     def _end(self, attempt: Attempt, result: dict[str, Any], is_lost: bool) -> None:
+        if (seconds := result.get("too_long")) is not None:
+            self._end_skipped(attempt, seconds)
+            return
         infeasible = result.get("infeasible")
         if infeasible is not None:
             self._proposer.measure(attempt.configuration, result)
@@ -137,6 +171,13 @@ class StudySearcher(AttemptSearcher):
         self._proposer.end(attempt.number, is_done, bool(failure) and not is_lost, infeasible is not None)
         if infeasible is None:
             self._count_failure(failure)
+
+    def _end_skipped(self, attempt: Attempt, seconds: float) -> None:
+        """It says nothing of its configuration but how long it takes."""
+        self._to_suggest += 1
+        self._deadline.observe_skipped(attempt.configuration, seconds)
+        self._ledger.end(attempt.number, TrialState.FAIL, reason=f"would take {seconds:.0f} s to its first rung")
+        self._proposer.end(attempt.number)
 
     def _tell(self, attempt: Attempt, reason: str | None, is_done: bool) -> None:
         if reason or not attempt.accuracies:

@@ -14,6 +14,7 @@ from tuner.config import StudyConfig
 from tuner.nodes import check_nodes
 from tuner.packing import TRIED, configurations, measure, slots
 from tuner.preparation import Preparation
+from tuner.scheduler import rungs
 from tuner.trainable import TrialSettings
 from tuner.trial.datasets import ImageData
 from tuner.trial.precision import dtype_policy, measured_here
@@ -37,7 +38,7 @@ def trial_settings(
     print(f"{counted(resources.concurrency, 'trial')} at a time, in {precision}", file=terminal, flush=True)
     return TrialSettings(
         preparation.spec, config.seed, config.max_epochs, precision, resources, config.paths,
-        config.feature_store, config.feature_store_gb, config.views, config.limits(),
+        config.feature_store, config.feature_store_gb, config.views, config.limits(), rungs(config)[0],
     )  # fmt: skip
 
 

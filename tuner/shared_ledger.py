@@ -157,7 +157,7 @@ class SharedLedger(Ledger):
                 return
             if trial.reason:
                 self._storage.set_trial_user_attr(identity, "failure", trial.reason)
-            if trial.state is records.TrialState.INFEASIBLE:
+            if trial.state in records.UNCOUNTED:
                 self._storage.set_trial_user_attr(identity, "infeasible", True)
             state, value = outcome(trial)
             self._storage.set_trial_state_values(identity, state, None if value is None else [value])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from results.whole_file import Unwritable, unwritable
 from search_spaces.errors import UserError
 from search_spaces.registry import SpaceSpec
 from tuner.trial.datasets import ImageData
-from tuner.trial.errors import Infeasible, OutOfMemory, TrialFailure
+from tuner.trial.errors import Infeasible, OutOfMemory, TooLong, TrialFailure
 from tuner.trial.limits import Limits
 from tuner.trial.precision import dtype_policy
 from tuner.trial.resources import TrialResources, clear_process, prepare_process
@@ -60,12 +61,17 @@ class TrialSettings:
     feature_store_gb: float
     views: int
     limits: Limits
+    first_rung: int = 1
+    """The epoch at which trials are compared first."""
     kept: int = 3
     """Models that are kept there at most."""
 
 
 class WarmTrial(tune.Trainable):
     """A Ray trial whose config is {"trial": number, "configuration": {...}} and whose step is an epoch.
+
+    Where the config has "left" and "most", seconds from now on and seconds that the trial itself may take to its first
+    rung, a trial that would not reach the rung ends with "too_long", how long it would take.
 
     Where the config has a "seed" too, it stands for the study's. With "until" the trial ends after that epoch, and the
     model of its last epoch is kept rather than of its best one. After each epoch but the last one a trial leaves a
@@ -90,6 +96,7 @@ class WarmTrial(tune.Trainable):
         While Ray waits for a worker to be set up, it gives the trial to any other that has become free, and throws the
         new one away: so this must be quick.
         """
+        self._given = self._began = time.monotonic()
         self._settings = settings
         self._data = data
         self._files = settings.run.files
@@ -111,6 +118,7 @@ class WarmTrial(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Make room for the worker's next trial; Ray has put its config into `self.config`."""
         self.cleanup()
+        self._given = time.monotonic()
         self._training = self._broken = None
         self._results = []
         if self._space is not None:
@@ -134,6 +142,7 @@ class WarmTrial(tune.Trainable):
         try:
             if self._training is None:  # here and not in setup: a model that cannot be built is a trial that fails
                 self._training = self._begin()
+                self._watch(self._training)
                 if self._results:  # measured anew it might be another, and beyond a limit
                     *before, last = self._results
                     self._footprint = {name: last[name] for name in MEASURES if name in last}
@@ -147,6 +156,8 @@ class WarmTrial(tune.Trainable):
         except Infeasible as infeasible:
             found = {"infeasible": str(infeasible), "value": infeasible.value} | infeasible.measured
             return found | {"val_accuracy": math.nan, "done": True}
+        except TooLong as slow:
+            return {"too_long": slow.seconds, "val_accuracy": math.nan, "done": True} | self._footprint
         except TrialFailure as failure:
             shares = 0 < self._settings.resources.gpus < 1 and not self.config.get("alone")
             again = {"again": True} if shares and isinstance(failure, OutOfMemory) else {}
@@ -220,6 +231,7 @@ class WarmTrial(tune.Trainable):
         """The trial's training: from its checkpoint on, if it has one."""
         if self._space is None:
             self._space = self._warm_up()
+        self._began = time.monotonic()
         from tuner.trial.traced import TracedModels
         from tuner.trial.training import Training
 
@@ -244,6 +256,19 @@ class WarmTrial(tune.Trainable):
         )
         self._results = list(map(dict, checkpoint.results))[: training.epoch] if checkpoint else []  # it may begin anew
         return training
+
+    def _watch(self, training: Training) -> None:
+        """See that it reaches its first rung in time, if there is a limit."""
+        epochs = self._settings.first_rung - training.epoch
+        if "left" not in self.config or epochs <= 0:
+            return
+        from tuner.trial.pace import Pace
+
+        validation = len(self._data.validation_images) / len(self._data.train_images)
+        pace = Pace(epochs, validation, self._began, self._given + self.config["left"], self.config["most"])
+        training.watch(pace)
+        if self._features is not None:
+            self._features.watcher = pace.on_features
 
     def _measured(self, training: Training) -> dict[str, float]:
         if self._footprints is None:

@@ -76,7 +76,7 @@ def _line(paths: RunPaths, study: StudyRecord, data: DataRecord, usable: int, st
     if strange:
         rest += f"; {strange:,} of another space or outside this one's ranges"
     if unfinished:
-        rest += f"; {unfinished:,} infeasible or not ended"
+        rest += f"; {unfinished:,} infeasible, skipped or not ended"
     if not usable:
         return f"Warm start: nothing is learned from {paths.name}: it has no trial that can be used{rest}"
     return f"Warm start: {counted(usable, 'trial')} of {paths.name} known{images}{rest}"

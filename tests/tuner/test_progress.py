@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.records import TO_GO_ON, TrialRecord, TrialState
+from results.records import TO_GO_ON, UNCOUNTED, TrialRecord, TrialState
 from tests.results.written_run import a_trial
 from tuner.progress import Progress
 
@@ -39,7 +39,7 @@ def test_nothing_has_to_be_looked_at_again(changes: list[TrialRecord]) -> None:
         assert +progress.counts == {
             state: count for state in TrialState if (count := sum(one.state is state for one in every))
         }
-        assert progress.ended == sum(one.state not in (*TO_GO_ON, TrialState.INFEASIBLE) for one in every)
+        assert progress.ended == sum(one.state not in (*TO_GO_ON, *UNCOUNTED) for one in every)
         assert progress.best == min((one for one in every if one.epochs), key=rank, default=None)
         ordered = sorted(every, key=lambda one: (one.state is not TrialState.RUNNING, *rank(one)))
         assert progress.shown() == ordered[:LEADERS]

@@ -119,3 +119,16 @@ def test_a_reason_that_is_no_text_is_recorded(tmp_path: Path) -> None:
     one.close()
     ending.check()
     assert read(paths.trial_record(0), TrialRecord).reason == r"cannot read /photos/\udce9.png"
+
+
+def test_a_trial_that_would_take_too_long_is_skipped_and_says_so(tmp_path: Path) -> None:
+    paths, ending = RunPaths.of(tmp_path, "one"), Ending(StudyClock())
+    one, trial = recorder(paths, ending), a_trial()
+    one.on_trial_start(0, [trial], trial)
+    measured = {"parameters": 7.0, "file_bytes": 28.0, "latency": 0.5}
+    one.on_trial_result(0, [trial], trial, {"too_long": 240.0, "val_accuracy": float("nan"), **measured})
+    one.on_trial_complete(0, [trial], trial)
+    one.close()
+    record = read(paths.trial_record(0), TrialRecord)
+    assert (record.state, record.epochs, record.parameters) == (TrialState.SKIPPED, (), 7)
+    assert record.reason == "it would have taken about 4m00s to its first rung"

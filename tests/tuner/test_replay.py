@@ -177,3 +177,15 @@ def test_a_journal_that_a_crash_cut_short_is_written_anew(tmp_path: Path) -> Non
     again.ask()
     assert [one.state.name for one in again.trials] == ["COMPLETE", "RUNNING"]
     assert isinstance(again, optuna.Study)
+
+
+def test_what_was_skipped_for_want_of_time_may_be_tried_when_there_is_more() -> None:
+    trials = [
+        record(0, [0.5] * 9, TrialState.DONE),
+        record(1, [], TrialState.SKIPPED, reason="it would have taken about 4m00s to its first rung"),
+    ]
+    proposer = Proposer(space(), rungs(CONFIG), seed=0)
+    after = replay(trials, 9, proposer, Deadline(space(), 1, None, 1, clock=StudyClock()), create_scheduler(CONFIG))
+    assert after == trials
+    assert [proposer.knows(one.configuration) for one in trials] == [True, False]
+    assert attempts(after) == []

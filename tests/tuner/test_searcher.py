@@ -31,7 +31,8 @@ def study(tmp_path: Path) -> optuna.Study:
 
 def searcher(study: optuna.Study, concurrency: int = 2, **options: Any) -> StudySearcher:
     hp = keras_tuner.HyperParameters()
-    hp.Int("x", 0, options.get("high", 999))
+    for name in options.get("names", "x"):
+        hp.Int(name, 0, options.get("high", 999))
     space, first, trials = read(hp), options.get("first", []), options.get("trials", 20)
     proposer = Proposer(space, rungs=(1, 3), seed=options.get("seed", 0))
     deadline = Deadline(space, 1, options.get("seconds"), workers=0, clock=options.get("clock", time.monotonic))
@@ -329,3 +330,94 @@ def test_epochs_that_were_lost_with_the_driver_are_told_with_the_next_one(study:
     one.suggest("a")
     one.on_trial_result("a", result(3, 0.7) | {"before": [result(1, 0.5), result(2, 0.8)]})
     assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.8, 3: 0.7}
+
+
+def too_long(seconds: float) -> dict[str, Any]:
+    return {"too_long": seconds, "val_accuracy": math.nan, "done": True}
+
+
+def test_a_skipped_trial_is_no_failure_and_does_not_count(study: optuna.Study) -> None:
+    one = searcher(study, concurrency=1, trials=2, seconds=1000.0, clock=lambda: 0.0, first=[{"x": 500}])
+    ends = [result(3, 0.4), *[too_long(300.0)] * MOST_FAILED, result(3, 0.5)]
+    for number, end in enumerate(ends):
+        assert isinstance(one.suggest(str(number)), dict)
+        one.on_trial_complete(str(number), end)
+    assert one.suggest("more") == Searcher.FINISHED
+    assert one.ended_early is None
+    assert [trial.state for trial in study.trials].count(TrialState.COMPLETE) == 2
+    assert study.trials[1].user_attrs["failure"] == "would take 300 s to its first rung"
+
+
+def test_a_trial_is_told_how_long_it_may_take(study: optuna.Study) -> None:
+    now = [0.0]
+    one = searcher(study, seconds=400.0, clock=lambda: now[0], first=[{"x": 7}], max_failures=1)
+    given, drawn = one.suggest("given"), one.suggest("drawn")
+    assert (given["left"], given["most"]) == (400, 400)  # whoever asked for it wants to see it
+    assert (drawn["left"], drawn["most"]) == (400, 100)
+    now[0] = 200.0
+    one.on_trial_complete("drawn", error=True)
+    again = one.suggest("again")
+    assert again["configuration"] == drawn["configuration"]
+    assert (again["left"], again["most"]) == (200, 50)
+
+
+@pytest.mark.parametrize(("seconds", "is_near"), [(1e6, True), (None, False)])
+def test_under_a_budget_the_first_trials_are_near_what_is_given(
+    study: optuna.Study, seconds: float | None, is_near: bool
+) -> None:
+    given = dict.fromkeys("xyzuvw", 500)
+    one = searcher(study, concurrency=1, first=[given], names="xyzuvw", seconds=seconds, clock=lambda: 0.0)
+    kept = []
+    for number in range(5):
+        suggestion = one.suggest(str(number))
+        assert isinstance(suggestion, dict)
+        kept.append(sum(value == 500 for value in suggestion["configuration"].values()))
+        one.on_trial_complete(str(number), result(3, 0.5))
+    assert (min(kept[1:]) > 0) == is_near
+    assert max(kept[1:]) < 6
+
+
+def test_a_space_of_slow_configurations_is_tried_all_the_same(study: optuna.Study) -> None:
+    """Nothing is within a quarter of the time, and still the time is used."""
+    now = [0.0]
+    one = searcher(study, concurrency=1, high=9, seconds=1000.0, clock=lambda: now[0], first=[{"x": 0}])
+    for number in range(4):
+        suggestion = one.suggest(str(number))
+        assert isinstance(suggestion, dict)
+        assert suggestion["most"] >= 240
+        now[0] += 240.0
+        one.on_trial_complete(str(number), result(3, 0.5) | {"epoch": 1, "time_total_s": 240.0})
+    assert one.suggest("late") == Searcher.FINISHED
+    assert one.ended_early == "no other trial would have reached its first rung in the time that was left"
+
+
+class Simulated:
+    """A search of one worker on a clock of its own: one value in ten is quick, and no good."""
+
+    def __init__(self, study: optuna.Study, seconds: float, seed: int) -> None:
+        self.now = 0.0
+        self.ends: list[str] = []
+        one = searcher(study, concurrency=1, seconds=seconds, clock=lambda: self.now, first=[{"x": 20}], seed=seed)
+        while isinstance(suggestion := one.suggest(str(len(self.ends))), dict):
+            self.train(one, suggestion, seconds)
+
+    def train(self, one: StudySearcher, suggestion: dict[str, Any], budget: float) -> None:
+        x, name, began = suggestion["configuration"]["x"], str(len(self.ends)), self.now
+        takes = 10.0 if x < 100 else 10.0 + x / 4  # to the first rung
+        if takes - 5 > suggestion["most"] or takes > suggestion["left"]:
+            self.now += 5.0
+            self.ends.append("skipped")
+            one.on_trial_complete(name, too_long(takes))
+            return
+        self.now += takes
+        assert self.now <= budget, "it did not reach its first rung"
+        self.ends.append("ended")
+        one.on_trial_complete(name, result(1, 0.5) | {"time_total_s": self.now - began})
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seconds", [60.0, 200.0, 400.0])
+def test_no_search_is_spent_on_one_slow_trial(study: optuna.Study, seconds: float, seed: int) -> None:
+    search = Simulated(study, seconds, seed)
+    assert search.ends.count("ended") >= seconds / 40
+    assert search.ends.count("skipped") <= len(search.ends) / 2

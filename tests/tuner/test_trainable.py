@@ -160,3 +160,19 @@ def test_a_model_beyond_a_limit_is_not_trained(worker: WarmTrial) -> None:
     assert (result["epoch"], result["done"]) == (1, False)
     assert 4 * result["parameters"] == result["file_bytes"] < 400_000
     assert result["latency"] > 0
+
+
+@pytest.mark.parametrize(("left", "most"), [(0.0, 100.0), (100.0, 0.0)])
+def test_a_trial_that_would_not_reach_its_first_rung_ends_after_some_steps(
+    worker: WarmTrial, monkeypatch: pytest.MonkeyPatch, left: float, most: float
+) -> None:
+    for name in ("STEPS", "SECONDS"):
+        monkeypatch.setattr(f"tuner.trial.pace.{name}", 0)
+    next_trial(worker, config(0) | {"left": left, "most": most})
+    result = worker.step()
+    assert result["too_long"] > 0
+    assert result["done"]
+    assert math.isnan(result["val_accuracy"])
+    assert result["parameters"] == 546
+    next_trial(worker, config(1) | {"left": 1000.0, "most": 1000.0})
+    assert [worker.step()["epoch"], worker.step()["epoch"]] == [1, 2]

@@ -125,6 +125,14 @@ class Proposer:
         left = [one for one in self._every or () if is_new(one)]
         return rng.choice(left) if left else None
 
+    def around(
+        self, trial: int, configuration: Configuration, is_welcome: Callable[[Configuration], bool]
+    ) -> Configuration | None:
+        """A neighbour of that configuration for the trial with that number; None if none was new and welcome."""
+        rng = random.Random(f"{self._seed} around {trial}")
+        tried = (neighbour(self._space, configuration, rng) for _ in range(TRIES))
+        return next((one for one in tried if not self.knows(one) and is_welcome(one)), None)
+
     def _proposed(self, rng: random.Random, is_welcome: Callable[[Configuration], bool]) -> Configuration:
         (mind,) = rng.choices(list(MINDS), list(MINDS.values()))
         view = next((view for view in reversed(self._views.values()) if view.results >= ENOUGH), None)

@@ -28,3 +28,15 @@ class Infeasible(Exception):
 
 class OutOfMemory(TrialFailure):
     """It needed more memory than there was; with less beside it, it might do."""
+
+
+class TooLong(Exception):
+    """It would not reach its first rung in the time that it has, so it is not trained any further.
+
+    Args:
+        seconds: that it would take to there, by its first training steps.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"{seconds:.1f} s to the first rung")
+        self.seconds = seconds

@@ -50,7 +50,9 @@ class Features:
         self.begin_trial()
 
     def begin_trial(self) -> None:
-        """Count anew."""
+        """Count anew, watched by nobody."""
+        self.watcher: Callable[[float], None] = lambda share: None
+        """Called with the share of an array that is there, while it is made; what it raises ends the making."""
         self.seconds = 0.0
         """What the trial's features took to find or to compute."""
         self.is_used = False
@@ -107,7 +109,7 @@ class Features:
                     held.enter_context(self._making(one, other, images)) for one, other in zip(names, cuts, strict=True)
                 ]
                 making = _Making(self._store, prefix, cuts, arrays, images, view, self._seed)
-                if making.finish(self._is_wide):
+                if making.finish(self._is_wide, self.watcher):
                     for array in arrays:
                         self._store.publish(array)
                 elif making.is_cheap:
@@ -166,10 +168,14 @@ class _Making:
         self._images, self._view, self._seed = images, view, seed
         self.is_cheap = False
 
-    def finish(self, is_wide: Callable[[Sequence[StoredArray]], None]) -> bool:
+    def finish(
+        self, is_wide: Callable[[Sequence[StoredArray]], None], watcher: Callable[[float], None] = lambda share: None
+    ) -> bool:
         """Make all chunks; False when it was given up, because of `is_cheap` or of what was told to `is_wide`."""
-        left = list(range(self._arrays[-1].spec.chunks))
+        chunks = self._arrays[-1].spec.chunks
+        left = list(range(chunks))
         while left:
+            watcher(1 - len(left) / chunks)
             chunk = left.pop(0)
             first = next((array for array in self._arrays if not array.has(chunk)), None)
             if first is None:

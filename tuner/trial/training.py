@@ -17,7 +17,7 @@ from search_spaces.hyperparameter import Value
 from search_spaces.space import VALIDATION_BATCH, populated, targets
 from tuner.trial.checkpoint import Changes, Checkpoint, Restore, counted
 from tuner.trial.datasets import ImageData
-from tuner.trial.errors import OUT_OF_MEMORY, Infeasible, OutOfMemory, TrialFailure
+from tuner.trial.errors import OUT_OF_MEMORY, Infeasible, OutOfMemory, TooLong, TrialFailure
 from tuner.trial.features import Features
 from tuner.trial.fitting import Fitting
 from tuner.trial.frozen_prefix import is_augmentation
@@ -72,9 +72,14 @@ class Training:
         self._space, self._configuration, self._data = space, dict(configuration), data
         self._epochs, self._seed, self._dtype_policy = epochs, seed, dtype_policy
         self._features, self._views, self._traced = features, views, traced
+        self._watching: list[keras.callbacks.Callback] = []
         self._steps = Lockstep(self._work)
         with _failures("the model cannot be built"):
             self._steps.next()
+
+    def watch(self, callback: keras.callbacks.Callback) -> None:
+        """Let `callback` see the training, from its first step on; a `TooLong` that it raises ends it."""
+        self._watching.append(callback)
 
     def run_epoch(self) -> dict[str, float] | None:
         """Train for one more epoch and validate: "epoch", `METRICS` and "seconds".
@@ -83,6 +88,7 @@ class Training:
 
         Raises:
             TrialFailure: the loss is no longer finite, memory ran out, or the model or its training raised.
+            TooLong: who watches says so.
         """
         began = time.monotonic()
         with _failures(f"epoch {self.epoch + 1} failed"):
@@ -164,7 +170,7 @@ class Training:
             targets(self.model, data.train_labels, classes),
             validation_data=(data.validation_images, targets(self.model, data.validation_labels, classes)),
             epochs=self._epochs,
-            callbacks=[keras.callbacks.TerminateOnNaN(), *self._restored(), report],
+            callbacks=[keras.callbacks.TerminateOnNaN(), *self._restored(), *self._watching, report],
             verbose=0,
             **self._batch_size(),
             **self._begin(),
@@ -223,7 +229,7 @@ def _failures(what: str) -> Iterator[None]:
     """Turn whatever the model or the library raises into a TrialFailure; the traceback goes to the log."""
     try:
         yield
-    except (TrialFailure, Infeasible):
+    except (TrialFailure, Infeasible, TooLong):
         raise
     except Exception as error:
         traceback.print_exc()
