@@ -25,7 +25,7 @@ from tuner.config import StudyConfig
 from tuner.ending import Ending
 from tuner.experiment import run_trials
 from tuner.finalists_plan import Plan, plan
-from tuner.monitor import Monitor
+from tuner.monitor import Monitor, Watched
 from tuner.observers import observed
 from tuner.recorder import Recorder
 from tuner.retries import Retries
@@ -123,9 +123,13 @@ def train_finalists(
             epochs[record.trial] = len(record.epochs)
             observers.changed(record)
 
+        study = read_study(paths)
+        watched = Watched(
+            f"{paths.name}, finalists", len(runs), config.max_epochs, finals, study.declared, time_budget=budget.end
+        )
         with (
-            Monitor(f"{paths.name}, finalists", len(runs), config.max_epochs, terminal, budget.clock) as monitor,
-            observed(config, read_study(paths), settings.resources, monitor, before, "finalists") as observers,
+            Monitor(watched, terminal, budget.clock) as monitor,
+            observed(config, study, settings.resources, monitor, before, "finalists") as observers,
         ):
             # Their models are all kept, and none is turned away for a limit that it has met before.
             kept = max(run.number for run in runs) + 1
