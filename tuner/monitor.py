@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -148,8 +149,9 @@ class Monitor:
             self.say(f"[{duration(self._clock())}] running: {named}{more}")
 
     def _watch(self) -> None:
-        while not self._over.wait(PERIOD):
-            self.look()
+        with suppress(OSError, ValueError):  # of a terminal that is gone; the search goes on
+            while not self._over.wait(PERIOD):
+                self.look()
 
     def _activity(self, trial: TrialRecord) -> str:
         """As its worker says, else as its record does."""
