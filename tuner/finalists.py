@@ -180,8 +180,8 @@ def _announced(planned: Plan, left: int, seconds: float | None) -> str:
     which = f"trial {named[0]}" if len(named) == 1 else f"trials {', '.join(named[:-1])} and {named[-1]}"
     within = "" if seconds is None else f" of the {duration(seconds)} that there are"
     return (
-        f"Finalists: {which} trained again on {counted(planned.seeds, 'new seed')} ({counted(left, 'training')} left, "
-        f"about {duration(planned.seconds)}{within})"
+        f"Finalists: {which} trained again on {counted(planned.seeds, 'new seed')} ({counted(left, 'training')} left), "
+        f"about {duration(planned.seconds)}{within}"
     )
 
 

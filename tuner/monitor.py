@@ -167,7 +167,7 @@ class Monitor:
         )
         left = self._seconds_left()
         return f"{text}; {self._progress.ended} of {self._watched.trials} ended" + (
-            f", about {duration(left)} left" if left else ""
+            "" if left is None or left < 0.5 else f", about {duration(left)} left"
         )
 
     def _seconds_left(self) -> float | None:

@@ -97,7 +97,7 @@ def test_trials_that_could_not_win_are_not_trained_again(tmp_path: Path, monkeyp
     assert printed == [
         "Not among the finalists: trial 1 (47.70 %), trial 2 (33.60 %), further below the best trial (83.40 %) than "
         "300 validation images and other seeds explain",
-        "Finalists: trial 0 trained again on 3 new seeds (3 trainings left, about 7s)",
+        "Finalists: trial 0 trained again on 3 new seeds (3 trainings left), about 7s",
     ]
     assert act.opened == [(0, "finalists/best/trial-0002-epoch-02.keras")]
 
@@ -114,7 +114,7 @@ def test_a_short_budget_leaves_fewer_seeds(tmp_path: Path, monkeypatch: pytest.M
     first, second = act.decided(5.0)
     assert first == "Fewer trainings of finalists: 2 finalists on 3 seeds would take about 13s, and there are 5s"
     assert second.startswith(
-        "Finalists: trials 0 and 1 trained again on 1 new seed (2 trainings left, about 4s of the 5s"
+        "Finalists: trials 0 and 1 trained again on 1 new seed (2 trainings left), about 4s of the 5s"
     )
     assert len(act.trained) == 2
 

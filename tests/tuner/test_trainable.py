@@ -200,3 +200,13 @@ def test_what_a_worker_does_is_in_its_trials_folder_only(worker: WarmTrial, tmp_
     next_trial(worker, config(1))
     worker.step()
     assert (read(RunPaths(tmp_path).activity(1)) or "").startswith("epoch 1")
+
+
+def test_a_worker_says_of_how_many_images_it_computes_features(worker: WarmTrial) -> None:
+    worker.step()
+    worker.step()
+    assert worker._features is not None
+    next_trial(worker, config(1))
+    worker._features.images = 2493
+    worker._tell_of_features(0.4)
+    assert read(worker._settings.run.activity(1)) == "computing features of 2,493 images, 40 %"
