@@ -57,6 +57,15 @@ def candidate(paths: RunPaths, rank: int | None = None, ensemble: int | None = N
     return Candidate((own[0] if own else _searched(paths, searched, None),))
 
 
+def searched_best(paths: RunPaths) -> Member:
+    """The best model of the search itself.
+
+    Raises:
+        UserError: none was kept, or another driver has it.
+    """
+    return _searched(paths, {trial.trial: trial for trial in read_trials(paths)}, None)
+
+
 def members_of(paths: RunPaths, searched: Sequence[TrialRecord], again: Sequence[TrialRecord]) -> list[Member]:
     """The models of the finalists' trainings that finished, the one that validates best first.
 
@@ -89,10 +98,11 @@ def _tested(paths: RunPaths, test: TestRecord, trials: dict[int, TrialRecord]) -
             f"{file} is not there: the model that met the test split was removed; "
             "scripts/finalists.py --open-test-again trains it again"
         )
+    accuracy = None if test.is_retrained else kept.val_accuracy
+    if file.parent == paths.best:  # the search's own, where no finalist was trained
+        return Member(file, trials[test.trial], None, kept.epoch, accuracy)
     seeds = {run.trial: run.seed for run in read_trials(paths.retrained if test.is_retrained else paths.finalists)}
-    return Member(
-        file, trials[test.trial], seeds[kept.trial], kept.epoch, None if test.is_retrained else kept.val_accuracy
-    )
+    return Member(file, trials[test.trial], seeds[kept.trial], kept.epoch, accuracy)
 
 
 def _first(members: Sequence[Member], count: int) -> tuple[Member, ...]:

@@ -59,7 +59,7 @@ def once_more(study: StudyRecord, trial: TrialRecord, source: str) -> str:
         trial: one of its trials.
         source: where the study's images are.
     """
-    kept = ("space", "weights", "max_epochs", "views", "seed", "finalist_seeds", "retrain")
+    kept = ("space", "leave_out", "weights", "max_epochs", "views", "seed", "finalist_seeds", "retrain")
     options = {name: study.options.get(name) for name in kept}
     if BACKBONE in trial.configuration and study.options.get("space") == "finetune":
         options["backbones"] = trial.configuration[BACKBONE]  # --weights may be that one's file

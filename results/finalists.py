@@ -111,15 +111,15 @@ def lead(finalists: Sequence[Finalist]) -> Lead | None:
 
 
 def outcome(finalists: Sequence[Finalist], test: TestRecord | None, openings: int) -> list[str]:
-    """Who won, by how much, and what the test split said, a sentence each; nothing without finalists.
+    """Who won, by how much, and what the test split said, a sentence each; nothing where neither is known.
 
     Args:
-        finalists: the first one first.
+        finalists: the first one first; none where there was no time for one.
         test: what the test split said.
         openings: how often it was opened.
     """
     if not finalists:
-        return []
+        return _untrained(test, openings)
     winner, ahead = finalists[0], lead(finalists)
     spread = "" if winner.spread is None else f" ± {100 * winner.spread:.2f}"
     is_over = test is not None and test.trial == winner.trial
@@ -134,12 +134,29 @@ def outcome(finalists: Sequence[Finalist], test: TestRecord | None, openings: in
             f"(95 % interval: {points(ahead.low)} to {points(ahead.high)})"
         )
     if test is not None:
-        low, high = test.evaluation.interval
         of = "" if is_over else f" of trial {test.trial}, for which the test split was opened before"
-        sentences.append(
-            f"Test accuracy{of} {percent(test.evaluation.accuracy)} (95 % interval: {percent(low)} to {percent(high)}, "
-            f"{counted(test.evaluation.images, 'image')} that chose nothing)"
-        )
+        sentences += _tested(test, openings, of)
+    return sentences
+
+
+def _untrained(test: TestRecord | None, openings: int) -> list[str]:
+    """What is said where the search's own model met the test split."""
+    if test is None:
+        return []
+    return [
+        f"No finalist was trained to its end: trial {test.trial} is handed over as the search trained it, "
+        "which chose it by its validation accuracy",
+        *_tested(test, openings),
+    ]
+
+
+def _tested(test: TestRecord, openings: int, of: str = "") -> list[str]:
+    """What the test split said, and whether that can be believed."""
+    low, high = test.evaluation.interval
+    sentences = [
+        f"Test accuracy{of} {percent(test.evaluation.accuracy)} (95 % interval: {percent(low)} to {percent(high)}, "
+        f"{counted(test.evaluation.images, 'image')} that chose nothing)"
+    ]
     if openings > 1:
         sentences.append(f"The test split was opened {openings} times; whoever looked in between may have chosen by it")
     return sentences

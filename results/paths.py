@@ -156,6 +156,10 @@ class RunPaths:
         """From the run's folder on."""
         return f"trials/{trial_name(number)}/{CHECKPOINT}"
 
+    def activity(self, number: int) -> Path:
+        """What the worker of one trial does now; it goes with all that is unfinished when the trials end."""
+        return self.trial(number) / f"{UNFINISHED}activity"
+
     @property
     def tensorboard(self) -> Path:
         """TensorBoard's logs: a folder a trial, those of the finalists in `finalists/`."""

@@ -1,6 +1,7 @@
 """What is written down of a study and of each trial: frozen records, JSON in and JSON out."""
 
 import datetime
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -108,6 +109,18 @@ class TrialRecord:
     def best_epoch(self) -> EpochRecord | None:
         """The epoch of the highest validation accuracy, the first of equals; None before any."""
         return max(self.epochs, key=lambda epoch: epoch.val_accuracy, default=None)
+
+    @property
+    def seconds_an_epoch(self) -> float | None:
+        """What an epoch takes; None before any.
+
+        The median without the first one, which waits for its program to be compiled; where there is no other, the first
+        one without what its frozen layers took.
+        """
+        if not self.epochs:
+            return None
+        first, *others = (epoch.seconds for epoch in self.epochs)
+        return statistics.median(others) if others else max(0.0, first - (self.features or 0.0))
 
     @property
     def ended(self) -> float:

@@ -1,6 +1,7 @@
 """What search.py prints at the end: the best rows, where things are, and what to type next."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
 import pandas as pd
@@ -9,12 +10,14 @@ from rich.padding import Padding
 from rich.table import Table
 
 from results.best import best_trial, next_commands
+from results.feature_cache import gigabytes, used
 from results.finalists import failed, outcome, ranked
 from results.leaderboard import MEASURES, failures, leaderboard
 from results.paths import RunPaths
-from results.records import TrialRecord, read_study, read_test, read_trials
+from results.records import StudyRecord, TrialRecord, read_study, read_test, read_trials
 from results.wording import TITLES, cell, counted, from_here, stored_features
-from search_spaces.configuration import one_line
+from search_spaces.configuration import in_short
+from search_spaces.hyperparameter import Hyperparameter
 
 ROWS = 5
 
@@ -37,13 +40,15 @@ def print_summary(paths: RunPaths, file: TextIO | None = None) -> int:
         if len(trials) > len(top):
             console.print(f"\nThe best {len(top)} of {counted(len(trials), 'trial')}:")
         console.print(_measures(top))
-        console.print(_configurations(top, trials))
+        console.print(_configurations(top, trials, study.declared))
         for sentence in outcome(finalists, test, len(study.test_openings)):
             console.print(sentence, soft_wrap=True)
         for reason, numbers in failures(failed(again)).items():
             console.print(f"{counted(len(numbers), 'training')} of finalists {reason}", soft_wrap=True)
         if line := stored_features(trials):
             console.print(f"\nFrozen layers: {line}.", soft_wrap=True)
+            if line := _feature_cache(study):
+                console.print(line, soft_wrap=True)
     console.print()
     console.print(f"Report       {from_here(paths.report)}", soft_wrap=True)
     console.print(f"Leaderboard  {from_here(paths.leaderboard)}", soft_wrap=True)
@@ -54,6 +59,18 @@ def print_summary(paths: RunPaths, file: TextIO | None = None) -> int:
     for command in next_commands(paths, winner, finalists):
         console.print(f"  {command}", soft_wrap=True)
     return 0
+
+
+def _feature_cache(study: StudyRecord) -> str | None:
+    """Where features are on this machine, and how much of its disk they take."""
+    folder = study.options.get("feature_store")
+    size = used(Path(folder)) if isinstance(folder, str) else 0
+    if not size:
+        return None
+    return (
+        f"Features of this and other runs take {gigabytes(size)} in {from_here(Path(str(folder)).expanduser())}; the "
+        "folder may be deleted while no search runs."
+    )
 
 
 def _measures(top: pd.DataFrame) -> Padding:
@@ -67,14 +84,15 @@ def _measures(top: pd.DataFrame) -> Padding:
     return Padding(table, (1, 0))
 
 
-def _configurations(top: pd.DataFrame, trials: Sequence[TrialRecord]) -> Table:
-    """Below the measures rather than beside them, where a terminal leaves too little room."""
+def _configurations(top: pd.DataFrame, trials: Sequence[TrialRecord], declared: Sequence[Hyperparameter]) -> Table:
+    """Without the defaults; below the measures and not beside them, where a terminal leaves too little room."""
     configurations = {trial.trial: trial.configuration for trial in trials}
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("rank", justify="right")
-    table.add_column("configuration", overflow="fold")
+    title = "configuration, beyond the space's defaults" if declared else "configuration"
+    table.add_column(title, overflow="fold")
     for rank, trial in zip(top["rank"], top["trial"], strict=True):
-        table.add_row(str(rank), one_line(configurations[trial]))
+        table.add_row(str(rank), in_short(configurations[trial], declared))
     return table
 
 

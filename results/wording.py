@@ -28,6 +28,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
+def pace(seconds: float) -> str:
+    """`0.42s an epoch`, `12s an epoch` or `3m05s an epoch`."""
+    return f"{f'{seconds:.2g}s' if seconds < 10 else duration(seconds)} an epoch"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 trial`, `2 trials`, `1,257 images`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

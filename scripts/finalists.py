@@ -10,7 +10,7 @@ from search_spaces.errors import reported
 def main(
     run: A[str, Argument(help="The run directory, which search.py prints.")],
     finalists: A[
-        int | None, Option(min=1, help="Best configurations to train again. Default: as searched, or 3.")
+        int | None, Option(min=1, help="Most configurations to train again. Default: as searched, or 3.")
     ] = None,
     finalist_seeds: A[int | None, Option(min=1, help="New seeds for each. Default: as searched.")] = None,
     retrain: A[
@@ -20,13 +20,18 @@ def main(
         ),
     ] = None,
     space: A[str | None, Option(help="Name it again where it is code: you trust it.")] = None,
+    time_budget: A[
+        str | None, Option(metavar="DURATION", help="End the trainings after this long: 90s, 30m. Default: no limit.")
+    ] = None,
     open_test_again: A[bool, Option("--open-test-again", help="Though it has been opened; it is recorded.")] = False,
 ) -> None:
     """Train a run's best configurations on new seeds, as far as that is not done; then open the test split."""
     with reported():
+        from tuner.options import seconds
         from tuner.study import run_finalists
 
-        study = run_finalists(run, finalists, finalist_seeds, retrain, open_test_again, space)
+        budget = None if time_budget is None else seconds("--time-budget", time_budget)
+        study = run_finalists(run, finalists, finalist_seeds, retrain, open_test_again, space, budget)
         raise Exit(study.print_summary())
 
 

@@ -86,12 +86,14 @@ def differing(configuration: Mapping[str, Value], hyperparameters: Sequence[Hype
         hyperparameters: as the space declares them. One name may stand in several branches, each with its own default.
             A value whose hyperparameter is not among them counts as different.
     """
-    defaults = {
-        one.name: one.allowed.nearest(one.default)
+    at_default = {
+        one.name
         for one in hyperparameters
-        if one.name in configuration and one.is_active(configuration)
+        if one.is_active(configuration)
+        and (value := one.allowed.nearest(configuration.get(one.name))) is not None
+        and value == one.allowed.nearest(one.default)
     }
-    return {name: value for name, value in configuration.items() if name not in defaults or defaults[name] != value}
+    return {name: value for name, value in configuration.items() if name not in at_default}
 
 
 def in_short(configuration: Mapping[str, Value], hyperparameters: Sequence[Hyperparameter]) -> str:

@@ -33,14 +33,21 @@ class Attempt:
 
 
 class AttemptSearcher(Searcher):
-    """Suggests the given trials, at most `concurrency` at a time.
+    """Suggests the given trials, at most `concurrency` at a time; those that `allows` refuses by then are left out.
 
     One whose worker was lost is suggested again at once, unless `retries` says otherwise; one whose result says "again"
     when all others have ended, so that it is alone. Both go on from their checkpoints.
     """
 
-    def __init__(self, attempts: Sequence[Attempt], concurrency: Callable[[], int], retries: Retries) -> None:
+    def __init__(
+        self,
+        attempts: Sequence[Attempt],
+        concurrency: Callable[[], int],
+        retries: Retries,
+        allows: Callable[[Attempt], bool] = lambda attempt: True,
+    ) -> None:
         super().__init__(metric="val_accuracy", mode="max")
+        self._allows = allows
         self._waiting = [attempt for attempt in attempts if not attempt.failure]
         self._again = [attempt for attempt in attempts if attempt.failure]
         self._concurrency = concurrency
@@ -50,6 +57,7 @@ class AttemptSearcher(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if len(self._running) >= self._concurrency():
             return None
+        self._waiting = list(filter(self._allows, self._waiting))
         attempt = self._waiting.pop(0) if self._waiting else self._new()
         if attempt is None and self._running:
             return None

@@ -26,6 +26,8 @@ from tuner.trial.limits import Limits
 SCHEDULERS = ("asha", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_STORE = CACHE / "features"
+FINALISTS_SHARE = 0.5
+"""Of the search's time budget the finalists have so much again."""
 UNTRUSTED = ("address", "mlflow")
 """Options that no record is believed: where a search would connect to."""
 
@@ -50,7 +52,9 @@ class StudyConfig:
     )
     trials: int = option(20, "Number of configurations to try.")
     max_epochs: int = option(20, "Epochs of a trial that is not stopped early.")
-    time_budget: float | None = option(None, "End the search after this long: 90s, 30m, 1.5h, 2d, none.", seconds)
+    time_budget: float | None = option(
+        None, "End the search after this long: 90s, 30m, 1.5h, 2d, none. Finalists: half of it again.", seconds
+    )
     recipes: tuple[str, ...] = option((), "Known systems to try first, or all; they count among --trials.", names)
     configs: Path | None = option(None, "JSON list of configurations to try first; they count, too.")
     fix: Mapping[str, Value] = option(dict, "Keep a hyperparameter there; repeatable.", settings)
@@ -69,7 +73,7 @@ class StudyConfig:
     feature_store: Path = option(DEFAULT_STORE, "Folder of what frozen layers put out, on each node, kept for later.")
     feature_store_gb: float = option(20.0, "What it may hold; what was used longest ago goes first. 0: none.")
     views: int = option(0, "Augmented views of each image to keep; 0 augments anew in each epoch.")
-    finalists: int = option(3, "Best configurations to train again at the end. 0: the test split stays shut.")
+    finalists: int = option(3, "Most configurations to train again at the end. 0: the test split stays shut.")
     finalist_seeds: int = option(3, "New seeds for each finalist.")
     retrain: bool = option(False, "Then train the winner on the validation images too.")
     seed: int = option(0, "Draws splits, configurations and weights.")
@@ -223,6 +227,11 @@ class StudyConfig:
             return TypeAdapter(cls).validate_python({**study.options, **own, **options, **place})
         except ValidationError as error:
             raise UserError(f"{paths.study} cannot be understood: {first_problem(error)}. It is damaged") from error
+
+    @property
+    def finalists_budget(self) -> float | None:
+        """Seconds that the finalists of a search have, in all sessions together; None for no limit."""
+        return None if self.time_budget is None else FINALISTS_SHARE * self.time_budget
 
     def limits(self) -> Limits:
         """What the models may cost."""

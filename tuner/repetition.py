@@ -9,6 +9,7 @@ from results.records import TrialRecord, TrialState, read_trials
 from results.remote import existing_run
 from results.wording import counted
 from search_spaces.errors import UserError
+from tuner.budget import Budget
 from tuner.clock import StudyClock
 from tuner.config import StudyConfig
 from tuner.trial.datasets import ImageData
@@ -61,7 +62,7 @@ def repeat(
           file=terminal, flush=True)  # fmt: skip
     run = Run(trial.trial, trial.configuration, config.seed, until)
     own = dataclasses.replace(settings, run=paths, kept=1, limits=Limits())
-    found = train(config, own, [run], until, data, StudyClock(), lambda record: None,
+    found = train(config, own, [run], until, data, Budget(StudyClock()), lambda record: None,
                   lambda note: print(note, file=terminal, flush=True))  # fmt: skip
     for line in compared(trial, found[trial.trial]):
         print(line, file=terminal, flush=True)

@@ -55,6 +55,13 @@ def create_scheduler(config: StudyConfig) -> TrialScheduler:
     )
 
 
+def expected_epochs(config: StudyConfig) -> float:
+    """Return the epochs that a trial is trained for on average, if one in so many goes on from each rung."""
+    found = rungs(config)
+    stretches = zip(found, (0, *found), strict=False)
+    return sum((end - begin) / config.reduction_factor**number for number, (end, begin) in enumerate(stretches))
+
+
 def rungs(config: StudyConfig) -> tuple[int, ...]:
     """The epochs at which trials are compared: ASHA's, as Ray places them, and the last one."""
     if config.scheduler == "none":

@@ -32,7 +32,7 @@ from tuner.experiment import run_trials
 from tuner.first_trials import first_configurations
 from tuner.journal import create_study, restore
 from tuner.ledger import Ledger
-from tuner.monitor import Monitor
+from tuner.monitor import Monitor, Watched
 from tuner.observers import links, observed
 from tuner.others import Others
 from tuner.preparation import Preparation
@@ -43,7 +43,7 @@ from tuner.recorder import Recorder
 from tuner.replay import attempts, replay
 from tuner.resumption import changed_code, taken_up
 from tuner.retries import Retries
-from tuner.scheduler import create_scheduler, rungs
+from tuner.scheduler import create_scheduler, expected_epochs, rungs
 from tuner.searcher import StudySearcher
 from tuner.settings import trial_settings
 from tuner.shared_ledger import SharedLedger
@@ -162,8 +162,11 @@ def _run(
         over = counted(len(trials) - len(begun), "trial")
         print(f"Resumed after {duration(clock())} of search: {over} over, {len(begun)} to go on, {max(left, 0)} new",
               file=terminal, flush=True)  # fmt: skip
+    watched = Watched(
+        paths.name, config.trials, config.max_epochs, paths, space, expected_epochs(config), config.time_budget
+    )
     with (
-        Monitor(paths.name, config.trials, config.max_epochs, terminal, clock, config.time_budget, trials) as monitor,
+        Monitor(watched, terminal, clock, trials) as monitor,
         observed(config, study, settings.resources, monitor, trials) as observers,
     ):
         recorder = Recorder(

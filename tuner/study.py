@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from results import commands
 from results.paths import RunPaths
-from results.records import read_study
+from results.records import read_study, read_trials
 from results.remote import existing_run
 from results.whole_file import Unwritable, storage_told
 from results.wording import NO_REPORT, from_here
@@ -27,6 +27,7 @@ from tuner.earlier_runs import earlier_runs
 from tuner.extras import check_extras
 from tuner.found import Study
 from tuner.interrupt import StopNow, pressed
+from tuner.opening_lines import opening_lines
 from tuner.options import coerced
 from tuner.own_images import kept, own_images
 from tuner.preparation import Preparation, Preparer, Request, load_weights
@@ -133,11 +134,19 @@ def _search(config: StudyConfig, data: ImageData, terminal: TextIO, is_resumed: 
     ):
         from tuner.search import search
 
-        for note in preparation.notes:
+        for note in (*opening_lines(config), *preparation.notes):
             print(note, file=terminal, flush=True)
         settings = search(config, data, preparation, terminal, until_end, is_resumed)
         if config.finalists and _may_decide(config, terminal):
-            _decide(config, data, settings, terminal)
+            _decide(config, data, settings, terminal, seconds=_finalists_time(config))
+
+
+def _finalists_time(config: StudyConfig) -> float | None:
+    """Seconds that the finalists of a search have left; None for no limit."""
+    from tuner.clock import searched
+
+    budget = config.finalists_budget
+    return None if budget is None else max(0.0, budget - searched(read_trials(config.paths.finalists)))
 
 
 def _may_decide(config: StudyConfig, terminal: TextIO) -> bool:
@@ -204,16 +213,18 @@ def run_finalists(
     retrain: bool | None = None,
     open_test_again: bool = False,
     space: str | None = None,
+    time_budget: float | None = None,
 ) -> Study:
     """Train a run's best configurations on new seeds, as far as that is not done, and open its test split.
 
     Args:
         run: its run directory, or its `Study`.
-        finalists: how many configurations; by default as searched, or 3.
+        finalists: how many configurations at most; by default as searched, or 3.
         seeds: for each; by default as searched.
         retrain: whether to train the winner on the validation images too then; by default as searched.
         open_test_again: though it has been opened; that is written down.
         space: has to be named again where it is a user's own code.
+        time_budget: seconds for the trainings; None for no limit, whatever the search had.
 
     Raises:
         UserError: no such run, its images have changed, or the test split was opened before and may not be again.
@@ -240,6 +251,7 @@ def run_finalists(
         finalist_seeds=seeds,
         retrain=retrain,
         no_retrain=retrain is False,
+        time_budget=time_budget,
         space=_own_space(config),
         open_test_again=open_test_again,
     )
@@ -251,18 +263,24 @@ def run_finalists(
             _reporting(paths),
             _ready(config, data, terminal) as preparation,
         ):
-            _decide(config, data, _settings(config, preparation, data, terminal), terminal, open_test_again)
+            settings = _settings(config, preparation, data, terminal)
+            _decide(config, data, settings, terminal, open_test_again, time_budget)
     return Study(paths)
 
 
 def _decide(
-    config: StudyConfig, data: ImageData, settings: "TrialSettings", terminal: TextIO, open_test_again: bool = False
+    config: StudyConfig,
+    data: ImageData,
+    settings: "TrialSettings",
+    terminal: TextIO,
+    open_test_again: bool = False,
+    seconds: float | None = None,
 ) -> None:
     """The last act; what it cannot do is told, since the search is done all the same."""
     from tuner.finalists import decide
 
     try:
-        decide(config, data, settings, terminal, open_test_again)
+        decide(config, data, settings, terminal, open_test_again, seconds)
     except Unwritable:
         raise
     except UserError as error:

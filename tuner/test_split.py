@@ -12,12 +12,10 @@ from pathlib import Path
 import numpy as np
 import ray
 
-from results.candidate import members_of
 from results.evaluation import evaluate
 from results.examples import save_examples
-from results.finalists import Finalist
 from results.levels import Levels
-from results.records import TestOpening, TestRecord, read_study, read_trials, write
+from results.records import TestOpening, TestRecord, read_study, write
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 from tuner.trial.datasets import digits, is_archive, resize_all, three_way
@@ -27,17 +25,19 @@ from tuner.trial.image_folder import decode_all, splits
 from tuner.trial.resources import TrialResources, prepare_process
 
 
-def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, retrained: Path | None) -> None:
+def open_test(config: StudyConfig, resources: TrialResources, trial: int, model: Path) -> None:
     """Compare the model that is handed over with the test split; `study.json` says from then on that this happened.
 
-    That is the retrained one, or the winner's with the highest validation accuracy among its seeds.
+    Args:
+        config: of the study.
+        resources: to predict with.
+        trial: of the search, whose configuration the model has.
+        model: a file of the run: the search's own, a finalist's, or the retrained one.
 
     Raises:
         UserError: the test split or the model cannot be loaded; then it has not been opened.
     """
     paths, study = config.paths, read_study(config.paths)
-    members = members_of(paths, read_trials(paths), read_trials(paths.finalists))
-    model = retrained or next(member.file for member in members if member.trial.trial == winner.trial)
     test = load_test_split(config.data, study.data.image_size, config.seed, config.leave_out, study.data.levels)
     if not len(test.labels):
         raise UserError(f"{study.data.source}: has no test image that decodes")
@@ -48,7 +48,7 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
         raise UserError(str(getattr(error, "cause", error))) from error
     # Before anybody sees what it says, and not where there is nothing to see.
     opened = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    opening = TestOpening(opened, f"{model.relative_to(paths.root)}, the configuration of trial {winner.trial}")
+    opening = TestOpening(opened, f"{model.relative_to(paths.root)}, the configuration of trial {trial}")
     write(paths.study, dataclasses.replace(study, test_openings=(*study.test_openings, opening)))
     found = evaluate(test.labels, probabilities)
     examples = save_examples(paths.examples, test.images, test.labels, probabilities, test.files)
@@ -56,9 +56,9 @@ def open_test(config: StudyConfig, resources: TrialResources, winner: Finalist, 
         paths.test,
         TestRecord(
             opened,
-            winner.trial,
+            trial,
             str(model.relative_to(paths.root)),
-            retrained is not None,
+            model.parent == paths.retrained.best,
             found,
             examples,
             test.skipped,

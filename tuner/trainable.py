@@ -24,8 +24,10 @@ from ray._raylet import setproctitle  # type: ignore[attr-defined]
 from results.best_models import BestModels
 from results.paths import BEST, RunPaths, trial_name
 from results.whole_file import Unwritable, unwritable
+from results.wording import counted
 from search_spaces.errors import UserError
 from search_spaces.registry import SpaceSpec
+from tuner.activity import Activity
 from tuner.trial.datasets import ImageData
 from tuner.trial.errors import Infeasible, OutOfMemory, TooLong, TrialFailure
 from tuner.trial.limits import Limits
@@ -106,6 +108,7 @@ class WarmTrial(tune.Trainable):
         self._features: Features | None = None
         self._traced: TracedModels | None = None
         self._training: Training | None = None
+        self._activity = self._new_activity()
         self._footprints: Footprints | None = None
         self._footprint: dict[str, float] = {}
         self._watched = 1
@@ -122,6 +125,7 @@ class WarmTrial(tune.Trainable):
         self.cleanup()
         self._given = time.monotonic()
         self._training = self._broken = None
+        self._activity = self._new_activity()
         self._results = []
         if self._space is not None:
             self._trials += 1
@@ -150,6 +154,7 @@ class WarmTrial(tune.Trainable):
                     self._footprint = {name: last[name] for name in MEASURES if name in last}
                     return last | {"before": before, "done": False}
                 self._footprint = self._measured(self._training)
+            self._activity.now(f"epoch {self._training.epoch + 1}")
             epoch = self._training.run_epoch()
             if epoch is None:
                 return self._ended(self._training)
@@ -237,7 +242,9 @@ class WarmTrial(tune.Trainable):
     def _begin(self) -> Training:
         """The trial's training: from its checkpoint on, if it has one."""
         if self._space is None:
+            self._activity.now("loading Keras")
             self._space = self._warm_up()
+        self._activity.now("building the model")
         self._began = time.monotonic()
         from tuner.trial.traced import TracedModels
         from tuner.trial.training import Training
@@ -265,8 +272,16 @@ class WarmTrial(tune.Trainable):
         self._results = list(map(dict, checkpoint.results))[: training.epoch] if checkpoint else []  # it may begin anew
         return training
 
+    def _new_activity(self) -> Activity:
+        return Activity(self._settings.run.activity(self.config["trial"]))
+
     def _watch(self, training: Training) -> None:
-        """See that it reaches its first rung in time, if there is a limit."""
+        """Tell how far it is, and see that it reaches its first rung in time, if there is a limit."""
+        from tuner.trial.steps import Steps
+
+        training.watch(Steps(self._activity.progress))
+        if self._features is not None:
+            self._features.watcher = self._tell_of_features
         self._watched = self._settings.first_rung if "most" in self.config else 1
         epochs = self._watched - training.epoch
         if "left" not in self.config or epochs <= 0:
@@ -278,9 +293,19 @@ class WarmTrial(tune.Trainable):
         pace = Pace(epochs, validation, self._began, self._given + left, self.config.get("most", left))
         training.watch(pace)
         if self._features is not None:
-            self._features.watcher = pace.on_features
+
+            def both(share: float) -> None:
+                self._tell_of_features(share)
+                pace.on_features(share)
+
+            self._features.watcher = both
+
+    def _tell_of_features(self, share: float) -> None:
+        assert self._features is not None
+        self._activity.within(f"computing features of {counted(self._features.images, 'image')}", share)
 
     def _measured(self, training: Training) -> dict[str, float]:
+        self._activity.now("measuring the model")
         if self._footprints is None:
             from tuner.trial.footprint import Footprints
 

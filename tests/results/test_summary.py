@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from results.records import TrialState
+from results.records import TrialState, read_study, write
 from results.summary import print_summary
+from search_spaces.hyperparameter import Choices, Hyperparameter, Range
 from tests.results.written_run import a_trial, keep_model, many_trials, write_run
 
 
@@ -31,6 +32,37 @@ def test_what_stored_features_saved(tmp_path: Path, capsys: pytest.CaptureFixtur
     print_summary(write_run(tmp_path / "run", trials))
     line = "2 of 3 trials trained on stored features, which took workers 1m05s in all to find or to compute."
     assert f"Frozen layers: {line}" in capsys.readouterr().out.splitlines()
+
+
+def test_how_much_of_the_disk_features_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = write_run(tmp_path / "run", [dataclasses.replace(a_trial(0, [0.5]), features=1.0)])
+    folder = tmp_path / "features"
+    for name, size in (("one", 10**9), ("two.part", 3 * 10**8)):
+        (folder / name).mkdir(parents=True)
+        with (folder / name / "data").open("wb") as file:
+            file.truncate(size)
+    study = read_study(paths)
+    write(paths.study, dataclasses.replace(study, options={**study.options, "feature_store": str(folder)}))
+    print_summary(paths)
+    line = "Features of this and other runs take 1.3 GB in features; the folder may be deleted while no search runs."
+    assert line in capsys.readouterr().out.splitlines()
+
+
+def test_configurations_show_what_differs_from_the_defaults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = write_run(tmp_path / "run", [a_trial(0, [0.5]), a_trial(1, [0.4], units=32)])
+    declared = (
+        Hyperparameter("optimizer", Choices(("adam", "sgd")), "adam"),
+        Hyperparameter("learning_rate", Range(1e-5, 1.0), 0.001),
+        Hyperparameter("units", Choices((32, 64)), 64),
+    )
+    write(paths.study, dataclasses.replace(read_study(paths), declared=declared))
+    print_summary(paths)
+    lines = capsys.readouterr().out.splitlines()
+    start = next(number for number, line in enumerate(lines) if "beyond the space's defaults" in line)
+    assert [" ".join(line.split()) for line in lines[start + 1 : start + 3]] == [
+        "1 the default configuration",
+        "2 units=32",
+    ]
 
 
 def test_paths_and_commands_stand_on_lines_of_their_own_to_be_copied(

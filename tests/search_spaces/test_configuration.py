@@ -4,10 +4,15 @@ from typing import Any
 
 import keras_tuner
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from search_spaces.configuration import complete, differing, fixed, in_short
-from search_spaces.declaration import read
+from search_spaces.custom_cnn import CustomCNN
+from search_spaces.declaration import declared, read
 from search_spaces.errors import UserError
+from search_spaces.task import Task
+from tests.strategies import configurations
 
 
 @pytest.fixture
@@ -92,3 +97,12 @@ def test_what_a_user_has_fixed_is_the_default(space: list[Any]) -> None:
 
 def test_where_no_defaults_are_recorded_all_is_shown(space: list[Any]) -> None:
     assert differing(complete(space, {}), ()) == complete(space, {})
+
+
+LARGE = declared(CustomCNN(Task(32, 10, 1000, 20)))
+
+
+@given(st.data())
+def test_what_differs_completes_to_the_configuration(data: st.DataObject) -> None:
+    one = data.draw(configurations(LARGE))
+    assert complete(LARGE, differing(one, LARGE)) == pytest.approx(complete(LARGE, one))

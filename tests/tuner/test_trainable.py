@@ -18,6 +18,7 @@ from search_spaces.custom_cnn import CustomCNN
 from search_spaces.declaration import declared
 from search_spaces.registry import SpaceSpec
 from search_spaces.task import Task
+from tuner.activity import Activity, read
 from tuner.trainable import TrialSettings, WarmTrial
 from tuner.trial import traced
 from tuner.trial.datasets import ImageData
@@ -177,3 +178,36 @@ def test_a_trial_that_would_not_reach_its_first_rung_ends_after_some_steps(
     assert result["parameters"] == 546
     next_trial(worker, config(1) | {"left": 1000.0, "most": 1000.0})
     assert [worker.step()["epoch"], worker.step()["epoch"]] == [1, 2]
+
+
+def test_a_worker_says_what_it_does(worker: WarmTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Activity, "_write", lambda self, what, share=None: said.append(what))
+    worker.step()
+    worker.step()
+    assert list(dict.fromkeys(said)) == [
+        "loading Keras",
+        "building the model",
+        "measuring the model",
+        "epoch 1",
+        "epoch 2",
+    ]
+    assert said.count("epoch 1") > 2, "and each step"
+
+
+def test_what_a_worker_does_is_in_its_trials_folder_only(worker: WarmTrial, tmp_path: Path) -> None:
+    worker.step()
+    assert read(RunPaths(tmp_path).activity(0)) is not None
+    next_trial(worker, config(1))
+    worker.step()
+    assert (read(RunPaths(tmp_path).activity(1)) or "").startswith("epoch 1")
+
+
+def test_a_worker_says_of_how_many_images_it_computes_features(worker: WarmTrial) -> None:
+    worker.step()
+    worker.step()
+    assert worker._features is not None
+    next_trial(worker, config(1))
+    worker._features.images = 2493
+    worker._tell_of_features(0.4)
+    assert read(worker._settings.run.activity(1)) == "computing features of 2,493 images, 40 %"

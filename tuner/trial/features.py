@@ -55,6 +55,8 @@ class Features:
         """Called with the share of an array that is there, while it is made; what it raises ends the making."""
         self.seconds = 0.0
         """What the trial's features took to find or to compute."""
+        self.images = 0
+        """How many images the latest features are of."""
         self.is_used = False
         """Whether the trial has trained on features; whoever fits its model says so."""
 
@@ -81,7 +83,7 @@ class Features:
 
         None when they cannot be stored (`warning` says why), or cost more to read than to compute.
         """
-        began = time.monotonic()
+        began, self.images = time.monotonic(), len(images)
         try:
             return self._of(prefix, cut, images, view)
         except (StoreUnavailable, OSError) as error:
