@@ -9,14 +9,20 @@ import numpy as np
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 from tuner.trial.image_archive import Archive, check_classes, named_classes
-from tuner.trial.image_arrays import Labelled, labelled
+from tuner.trial.image_arrays import TrainScale, labelled
+from tuner.trial.pixel_scale import given_scale
 
 INFINITE = -1
 """As TensorFlow counts what repeats for ever."""
 
 
 def own_images(
-    config: StudyConfig, data: Any, validation_data: Any, test_data: Any, class_names: Sequence[str] | None
+    config: StudyConfig,
+    data: Any,
+    validation_data: Any,
+    test_data: Any,
+    class_names: Sequence[str] | None,
+    scale: Any = None,
 ) -> Archive:
     """Each split as (images, labels), or as a `tf.data.Dataset` of such pairs, batched or not; see `run_study`.
 
@@ -27,9 +33,13 @@ def own_images(
         raise UserError("data: there are no training images, only what belongs to them: give (images, labels)")
     if config.data != StudyConfig.data:
         raise UserError(f"data: images are given, and StudyConfig names others ({config.data}): give one of the two")
-    train = _labelled(data, "data")
-    validation = None if validation_data is None else _labelled(validation_data, "validation_data")
-    test = None if test_data is None else _labelled(test_data, "test_data")
+    images, labels = _pair(data, "data")
+    told = TrainScale.of(images, "data", None if scale is None else given_scale(scale, "data"))
+    train = labelled(images, labels, "data", told.scale)
+    validation, test = (
+        None if given is None else told.labelled(*_pair(given, name), name)
+        for given, name in ((validation_data, "validation_data"), (test_data, "test_data"))
+    )
     if class_names is None:
         class_names = getattr(data, "class_names", None)  # keras.utils.image_dataset_from_directory leaves them there
     names = named_classes(class_names, train.labels, "data")
@@ -37,7 +47,7 @@ def own_images(
     for split, argument in ((validation, "validation"), (test, "test")):
         if split is not None:
             check_classes(split.labels, names, f"{argument}_data", argument)
-    return Archive(train, validation, test, names)
+    return Archive(train, validation, test, names, told.notes)
 
 
 def kept(config: StudyConfig, archive: Archive) -> StudyConfig:
@@ -50,11 +60,12 @@ def kept(config: StudyConfig, archive: Archive) -> StudyConfig:
     return dataclasses.replace(config, name=config.paths.name, data=str(config.paths.images))
 
 
-def _labelled(given: Any, name: str) -> Labelled:
+def _pair(given: Any, name: str) -> tuple[Any, Any]:
+    """The images and the labels of a split."""
     if hasattr(given, "as_numpy_iterator"):
-        given = _gathered(given, name)
+        return _gathered(given, name)
     if isinstance(given, tuple | list) and len(given) == 2:
-        return labelled(given[0], given[1], name)
+        return given[0], given[1]
     raise UserError(
         f"{name}: is {type(given).__name__} but must be (images, labels), or a tf.data.Dataset of such pairs"
     )

@@ -49,13 +49,14 @@ def run_study(
     validation_data: Any = None,
     test_data: Any = None,
     class_names: Sequence[str] | None = None,
+    scale: float | tuple[float, float] | None = None,
 ) -> Study:
     """Search, and write the run directory: trials, best models, leaderboard and report.
 
     Images that are at hand are given as `(images, labels)`, or as a `tf.data.Dataset` of such pairs, batched or not.
-    Images are (n, height, width), (n, height, width, 1) or (n, height, width, 3): whole numbers of 0..255, or floats
-    of 0..255, or of 0..1 if none is above 1. Labels are whole numbers from 0, or one-hot. They are written once into
-    the run directory, as `images.npz`, so that everything that works on a run works on this one.
+    Images are (n, height, width), (n, height, width, 1) or (n, height, width, 3): whole numbers of 0..255 or of 10 to
+    16 bits, or floats of 0..255 or 0..1. Labels are whole numbers from 0, or one-hot. They are written once into the
+    run directory, as `images.npz`, so that everything that works on a run works on this one.
 
     Args:
         config: the options.
@@ -63,13 +64,16 @@ def run_study(
         validation_data: by default 15 % drawn from `data`, stratified.
         test_data: the same; trials never see them.
         class_names: in the order of the labels; by default their numbers.
+        scale: the values of the images that are black and white, such as (0, 1), or of white alone. By default the
+            training images tell it; where they do not, that is an error.
 
     Raises:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
-    paths, given = config.paths, None
-    if any(one is not None for one in (data, validation_data, test_data, class_names)):
-        given = own_images(config, data, validation_data, test_data, class_names)
+    paths, given, notes = config.paths, None, ()
+    if any(one is not None for one in (data, validation_data, test_data, class_names, scale)):
+        given = own_images(config, data, validation_data, test_data, class_names, scale)
+        notes = given.notes
     with (
         new_run(paths),
         storage_told(paths.root, paths.remote),
@@ -82,6 +86,8 @@ def run_study(
         images = _load(config)
         print(f"Run {paths.name} in {paths.place}", file=terminal, flush=True)
         print(images.summary(), file=terminal, flush=True)
+        for note in (*notes, *images.notes):
+            print(f"Note: {note}", file=terminal, flush=True)
         _search(config, images, terminal, is_resumed=False)
     return Study(paths)
 

@@ -34,6 +34,8 @@ class ImageData:
     validation_labels: np.ndarray
     test_count: int
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What to tell a user of how it was read."""
 
     @property
     def image_size(self) -> int:
