@@ -4,16 +4,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
+from tuner.data_sets import gathered
 from tuner.trial.image_archive import Archive, check_classes, named_classes
 from tuner.trial.image_arrays import TrainScale, labelled
 from tuner.trial.pixel_scale import given_scale
-
-INFINITE = -1
-"""As TensorFlow counts what repeats for ever."""
+from tuner.trial.shared_images import shared_images
 
 
 def own_images(
@@ -27,7 +24,7 @@ def own_images(
     """Each split as (images, labels), or as a `tf.data.Dataset` of such pairs, batched or not; see `run_study`.
 
     Raises:
-        UserError: they are not such, do not fit together, or `config` names other data.
+        UserError: they are not such, do not fit together, share images, or `config` names other data.
     """
     if data is None:
         raise UserError("data: there are no training images, only what belongs to them: give (images, labels)")
@@ -47,7 +44,14 @@ def own_images(
     for split, argument in ((validation, "validation"), (test, "test")):
         if split is not None:
             check_classes(split.labels, names, f"{argument}_data", argument)
-    return Archive(train, validation, test, names, told.notes)
+    shared = shared_images(
+        {
+            "training": train.images,
+            "validation": None if validation is None else validation.images,
+            "test": None if test is None else test.images,
+        }
+    )
+    return Archive(train, validation, test, names, (*told.notes, *shared))
 
 
 def kept(config: StudyConfig, archive: Archive) -> StudyConfig:
@@ -63,28 +67,9 @@ def kept(config: StudyConfig, archive: Archive) -> StudyConfig:
 def _pair(given: Any, name: str) -> tuple[Any, Any]:
     """The images and the labels of a split."""
     if hasattr(given, "as_numpy_iterator"):
-        return _gathered(given, name)
+        return gathered(given, name)
     if isinstance(given, tuple | list) and len(given) == 2:
         return given[0], given[1]
     raise UserError(
         f"{name}: is {type(given).__name__} but must be (images, labels), or a tf.data.Dataset of such pairs"
     )
-
-
-def _gathered(dataset: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """All of a data set, once through."""
-    if int(dataset.cardinality()) == INFINITE:
-        raise UserError(f"{name}: the data set never ends: give it without repeat()")
-    images, labels = [], []
-    for element in dataset.as_numpy_iterator():
-        if not (isinstance(element, tuple) and len(element) == 2):
-            raise UserError(f"{name}: the data set must give pairs, (image, label)")
-        image, label = np.asarray(element[0]), np.asarray(element[1])
-        is_single = image.ndim == 2 or (image.ndim == 3 and image.shape[-1] in (1, 3))
-        images.append(image[np.newaxis] if is_single else image)
-        labels.append(label[np.newaxis] if is_single else label)
-    if len({image.shape[1:] for image in images}) > 1:
-        raise UserError(f"{name}: its images have several shapes: resize them in the data set, or give an image folder")
-    if not images:
-        raise UserError(f"{name}: the data set is empty")
-    return np.concatenate(images), np.concatenate(labels)

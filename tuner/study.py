@@ -35,6 +35,7 @@ from tuner.resumption import changed_code, not_given_again, resumed
 from tuner.run_folder import mirrored, new_run, writing
 from tuner.trial.datasets import ImageData, load
 from tuner.trial.feature_store import check_folder
+from tuner.trial.shared_images import shared_images
 
 if TYPE_CHECKING:
     from tuner.trainable import TrialSettings
@@ -70,7 +71,8 @@ def run_study(
     Raises:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
-    paths, given, notes = config.paths, None, ()
+    paths, given = config.paths, None
+    notes: tuple[str, ...] = ()
     if any(one is not None for one in (data, validation_data, test_data, class_names, scale)):
         given = own_images(config, data, validation_data, test_data, class_names, scale)
         notes = given.notes
@@ -86,7 +88,8 @@ def run_study(
         images = _load(config)
         print(f"Run {paths.name} in {paths.place}", file=terminal, flush=True)
         print(images.summary(), file=terminal, flush=True)
-        for note in (*notes, *images.notes):
+        shared = shared_images({"training": images.train_images, "validation": images.validation_images})
+        for note in dict.fromkeys((*notes, *images.notes, *shared)):
             print(f"Note: {note}", file=terminal, flush=True)
         _search(config, images, terminal, is_resumed=False)
     return Study(paths)

@@ -37,9 +37,13 @@ class PixelScale:
         """Values on this scale as uint8."""
         if values.dtype == np.uint8 and self == BYTES:
             return values
+        return np.rint(255 * np.clip(self.shares(values), 0, 1)).astype(np.uint8)
+
+    def shares(self, values: np.ndarray) -> np.ndarray:
+        """`share` of each."""
         kind = np.float32 if values.dtype.itemsize <= 4 and values.dtype.kind == "f" else np.float64
-        shares = (values.astype(kind) - self.black) / (self.white - self.black)
-        return np.rint(255 * np.clip(shares, 0, 1)).astype(np.uint8)
+        numbers: np.ndarray = values.astype(kind)
+        return np.asarray((numbers - kind(self.black)) / kind(self.white - self.black))
 
     def share(self, value: float) -> float:
         """Where a value is between black, 0, and white, 1."""
@@ -98,7 +102,7 @@ class Values:
             UserError: there is one.
         """
         for position in np.flatnonzero(self._odd(scale)):
-            beyond = np.abs(scale.share(self.images[position].astype(np.float64)) - 0.5) > 0.5 + BEYOND
+            beyond = np.abs(scale.shares(self.images[position]) - 0.5) > 0.5 + BEYOND
             if beyond.sum() > max(ODD_VALUES, ODD_SHARE * beyond.size):
                 raise UserError(
                     f"{self.name}: image {position} has values from {self.lows[position]:g} to "
@@ -113,14 +117,14 @@ class Values:
         )
 
     def _odd(self, scale: PixelScale) -> np.ndarray:
-        return (scale.share(self.lows) < -BEYOND) | (scale.share(self.highs) > 1 + BEYOND)  # type: ignore[arg-type, no-any-return, operator]
+        return np.asarray((scale.shares(self.lows) < -BEYOND) | (scale.shares(self.highs) > 1 + BEYOND))
 
     def _overshoot(self, scale: PixelScale) -> float:
         if scale.share(self.low) >= 0 and scale.share(self.high) <= 1:
             return 0.0
 
         def beyond(part: np.ndarray) -> np.ndarray:
-            shares = np.clip((part.astype(np.float64) - scale.black) / (scale.white - scale.black), -BEYOND, 1 + BEYOND)
+            shares = np.clip(scale.shares(part), -BEYOND, 1 + BEYOND)
             return np.abs(shares - np.clip(shares, 0, 1)).mean(axis=1)
 
         return float(self._each(beyond).mean())
@@ -188,8 +192,7 @@ def check_scale(images: np.ndarray, name: str, scale: PixelScale, brightest: flo
     if not values.fit(scale):
         raise UserError(f"{bounds}, but the scale is {scale} for all splits: {remedy}")
     values.check_alike(scale)
-    is_dim = brightest is not None and 0 < scale.share(values.high) < DIMMER * scale.share(brightest)
-    if is_dim and scale.share(values.high) > 0:
+    if brightest is not None and 0 < scale.share(values.high) < DIMMER * scale.share(brightest):
         raise UserError(f"{bounds}, but the training images go up to {brightest:g}: {remedy}")
 
 
