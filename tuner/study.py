@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from results.paths import RunPaths
+from results.paths import RunPaths, check_home
 from results.records import read_study
 from results.remote import existing_run
 from results.whole_file import Unwritable, storage_told
@@ -17,6 +17,7 @@ from search_spaces.backbones import check_names, find_weights, unseen
 from search_spaces.cifar_cnn import CLASSES
 from search_spaces.configuration import fixed
 from search_spaces.errors import Unavailable, UserError
+from search_spaces.keras_settings import check_keras
 from search_spaces.recipes import named
 from search_spaces.registry import SPACES
 from search_spaces.task import Task
@@ -332,6 +333,8 @@ def _check_early(config: StudyConfig) -> None:
 
 def _check_place(config: StudyConfig) -> None:
     """Where it runs."""
+    check_keras()
+    check_home()
     if config.address is not None:
         check_address(config.address)
     if config.study_storage is not None:

@@ -136,6 +136,9 @@ def test_a_model_without_a_hyperparameter(tmp_path: Path) -> None:
 def test_a_run_that_exists(tmp_path: Path) -> None:
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     error = refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--name", "mine")
+    assert "runs/mine exists already and is empty; delete that folder, or choose another name" in error
+    (tmp_path / "runs" / "mine" / "study.json").write_text("{}")
+    error = refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--name", "mine")
     assert "--name mine: " in error
     assert "exists already; choose another name, or go on with it by --resume" in error
 

@@ -5,6 +5,7 @@ Splits are stratified and drawn once from the study's seed, so every trial sees 
 
 import hashlib
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def load(source: str, image_size: int | None, seed: int, strict: bool = False) -
     folder = Path(source).expanduser()
     if is_archive(folder):
         return load_archive(folder, image_size, seed)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # pathlib's raises for a name that is too long
         raise UserError(f"--data {source}: no such folder; give cifar10, digits, or a folder with a subfolder a class")
     return load_folder(folder, image_size, seed, strict)
 
