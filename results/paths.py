@@ -108,7 +108,7 @@ class RunPaths:
     def is_unborn(self) -> bool:
         """Whether a search was ended here before it had written down what it is."""
         own = (self.lock.name, self.known.name, self.images.name)
-        found = [file.name for file in self.root.iterdir()] if self.root.is_dir() else []
+        found = [file.name for file in self.root.iterdir()] if os.path.isdir(self.root) else []
         return bool(found) and all(name in own or name.startswith((self.log.name, UNFINISHED)) for name in found)
 
     @property
@@ -239,7 +239,7 @@ class RunPaths:
 
 def runs_in(storage: Path) -> list[str]:
     """The names of the runs in a folder."""
-    return sorted(file.parent.name for file in storage.glob("*/study.json"))
+    return sorted(file.parent.name for file in storage.glob("*/study.json")) if os.path.isdir(storage) else []
 
 
 def trial_name(number: int) -> str:

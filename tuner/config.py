@@ -158,6 +158,9 @@ class StudyConfig:
         )
         name = self.name or f"{self.space.rpartition(':')[2]}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
         object.__setattr__(self, "storage", str(self.storage))
+        for option_name in ("storage", "data"):
+            value = str(getattr(self, option_name))
+            _require("\0" not in value, option_name, repr(value), "must have no NUL character")
         rule = "must hold no key, which study.json would tell; AWS's own environment variables and files may"
         bucket = is_uri(self.storage) and urlsplit(self.storage)
         _require(not (bucket and bucket.password), "storage", f"s3://...@{bucket and bucket.hostname}", rule)

@@ -44,13 +44,7 @@ def own_images(
     for split, argument in ((validation, "validation"), (test, "test")):
         if split is not None:
             check_classes(split.labels, names, f"{argument}_data", argument)
-    shared = shared_images(
-        {
-            "training": train.images,
-            "validation": None if validation is None else validation.images,
-            "test": None if test is None else test.images,
-        }
-    )
+    shared = shared_images({"training": train, "validation": validation, "test": test})
     return Archive(train, validation, test, names, (*told.notes, *shared))
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from results.paths import RunPaths, check_home
-from results.records import read_study
+from results.records import read_study, read_test
 from results.remote import existing_run
 from results.whole_file import Unwritable, storage_told
 from results.wording import from_here
@@ -36,6 +36,7 @@ from tuner.resumption import changed_code, not_given_again, resumed
 from tuner.run_folder import mirrored, new_run, writing
 from tuner.trial.datasets import ImageData, load
 from tuner.trial.feature_store import check_folder
+from tuner.trial.image_arrays import Labelled
 from tuner.trial.shared_images import shared_images
 
 if TYPE_CHECKING:
@@ -89,7 +90,12 @@ def run_study(
         images = _load(config)
         print(f"Run {paths.name} in {paths.place}", file=terminal, flush=True)
         print(images.summary(), file=terminal, flush=True)
-        shared = shared_images({"training": images.train_images, "validation": images.validation_images})
+        shared = shared_images(
+            {
+                "training": Labelled(images.train_images, images.train_labels),
+                "validation": Labelled(images.validation_images, images.validation_labels),
+            }
+        )
         for note in dict.fromkeys((*notes, *images.notes, *shared)):
             print(f"Note: {note}", file=terminal, flush=True)
         _search(config, images, terminal, is_resumed=False)
@@ -221,7 +227,8 @@ def run_finalists(
         finalists: how many configurations; by default as searched, or 3.
         seeds: for each; by default as searched.
         retrain: whether to train the winner on the validation images too then; by default as searched.
-        open_test_again: though it has been opened; that is written down.
+        open_test_again: though it has been opened; that is written down. Without it a run of which nothing is left to
+            be done stays as it is.
         space: has to be named again where it is a user's own code.
 
     Raises:
@@ -239,6 +246,10 @@ def run_finalists(
     config = StudyConfig.of(study, paths, given, ("finalists", "finalist_seeds", "retrain"))
     if study.test_openings and not open_test_again:
         last = study.test_openings[-1]
+        if _is_decided(config):
+            print(f"All is done: the finalists are trained, and the test split was opened on {last.opened} for the "
+                  f"{last.model}", flush=True)  # fmt: skip
+            return Study(paths)
         raise UserError(
             f"{run}: the test split was opened on {last.opened} for the {last.model}; whoever chooses after having "
             "seen it, chooses by it. If that is meant, add --open-test-again: it is written down"
@@ -248,6 +259,14 @@ def run_finalists(
         with _told_at_interrupt(config, terminal), _reporting(paths), _ready(config, data, terminal) as preparation:
             _decide(config, data, _settings(config, preparation, data, terminal), terminal, open_test_again)
     return Study(paths)
+
+
+def _is_decided(config: StudyConfig) -> bool:
+    """Whether nothing is left to be trained of what is asked for, and the test split has been opened for it."""
+    from tuner.finalists import missing_runs
+
+    test = read_test(config.paths)
+    return test is not None and not missing_runs(config) and (test.is_retrained or not config.retrain)
 
 
 def _decide(

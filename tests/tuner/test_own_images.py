@@ -15,6 +15,7 @@ from tuner.config import StudyConfig
 from tuner.own_images import own_images
 from tuner.trial.datasets import load
 from tuner.trial.image_archive import Archive
+from tuner.trial.image_arrays import Labelled
 from tuner.trial.shared_images import shared_images
 
 RNG = np.random.default_rng(0)
@@ -125,7 +126,10 @@ def test_each_image_twice_is_noticed_in_the_splits_that_are_drawn(tmp_path: Path
     for times, is_refused in ((1, False), (2, True)):
         taken(dataset.repeat(times)).write(tmp_path / "images.npz")
         data = load(str(tmp_path / "images.npz"), None, seed=0)
-        splits = {"training": data.train_images, "validation": data.validation_images}
+        splits = {
+            "training": Labelled(data.train_images, data.train_labels),
+            "validation": Labelled(data.validation_images, data.validation_labels),
+        }
         with pytest.raises(UserError, match="leave out repeat") if is_refused else nullcontext():
             assert not shared_images(splits)
 

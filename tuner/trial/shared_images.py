@@ -7,24 +7,29 @@ from collections.abc import Mapping
 import numpy as np
 
 from search_spaces.errors import UserError
+from tuner.trial.image_arrays import Labelled
 
 TOO_MANY = 0.5
 """Share of a split that is in another one by a mistake in how they were made, and not by chance."""
 
 
-def shared_images(splits: Mapping[str, np.ndarray | None]) -> tuple[str, ...]:
-    """What to tell a user of images that are in two splits, equal in each pixel.
+def shared_images(splits: Mapping[str, Labelled | None]) -> tuple[str, ...]:
+    """What to tell a user of images that are in two splits, equal in each pixel and with the same label.
 
     Args:
-        splits: uint8 (n, height, width, channels) by what to call them: training before validation before test.
+        splits: by what to call them: training before validation before test.
 
     Raises:
         UserError: half of a split or more is in another one.
     """
-    digests = {name: digests_of(images) for name, images in splits.items() if images is not None}
+    digests = {
+        name: list(zip(digests_of(split.images), split.labels.tolist(), strict=True))
+        for name, split in splits.items()
+        if split is not None
+    }
     notes = []
     for (first, known), (split, found) in itertools.combinations(digests.items(), 2):
-        count = len(found) - sum(digest not in known for digest in found)
+        count = sum(map(set(known).__contains__, found))
         if count >= TOO_MANY * len(found):
             raise UserError(
                 f"{count} of {len(found)} {split} images are in the {first} images too, so they tell nothing of new "
