@@ -76,6 +76,8 @@ def _script(script: str, /, *words: str, **options: Any) -> str:
             parts += [part for item in value.items() for part in (flag, _setting(*item))]
         elif value is True:
             parts.append(flag)
+        elif isinstance(value, list | tuple):
+            parts += [flag, ",".join(map(str, value))] if value else []
         elif value is not None and value is not False:
             parts += [flag, str(value)]
     return shlex.join(parts)

@@ -9,6 +9,7 @@ from results.records import UNCOUNTED, TrialRecord, TrialState
 MEASURES = (
     "rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters", "size_mb", "latency_ms",
 )  # fmt: skip
+REASON = "reason"
 
 
 def leaderboard(trials: Sequence[TrialRecord], hyperparameters: Sequence[str]) -> pd.DataFrame:
@@ -21,6 +22,12 @@ def leaderboard(trials: Sequence[TrialRecord], hyperparameters: Sequence[str]) -
     rows = [_row(rank, trial, hyperparameters) for rank, trial in enumerate(ordered, start=1)]
     frame = pd.DataFrame(rows, columns=[*MEASURES, *map(_column, hyperparameters)])
     return frame.convert_dtypes()  # so that whole numbers stay whole in a column with gaps
+
+
+def with_reasons(frame: pd.DataFrame, trials: Sequence[TrialRecord]) -> pd.DataFrame:
+    """A leaderboard with a last column `REASON`: why a trial failed, was infeasible or lost a worker, else empty."""
+    reasons = {trial.trial: trial.reason for trial in trials}
+    return frame.assign(**{REASON: frame["trial"].map(reasons).astype("string")})
 
 
 def hyperparameter_columns(frame: pd.DataFrame) -> list[str]:
@@ -39,7 +46,7 @@ def failures(trials: Sequence[TrialRecord]) -> dict[str, list[int]]:
 
 
 def _column(hyperparameter: str) -> str:
-    return f"hyperparameter {hyperparameter}" if hyperparameter in MEASURES else hyperparameter
+    return f"hyperparameter {hyperparameter}" if hyperparameter in (*MEASURES, REASON) else hyperparameter
 
 
 def _row(rank: int, trial: TrialRecord, hyperparameters: Sequence[str]) -> dict[str, object]:

@@ -15,6 +15,22 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "thaw"
 
 BEST, CHECKPOINT = "best", "checkpoint.npz"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+LONGEST_NAME = 128
+"""Characters; file systems allow 255 bytes, and Ray and databases put more behind it."""
+
+
+def check_home() -> None:
+    """See that the cache has a folder.
+
+    Raises:
+        UserError: the user has no home folder, as in a container whose user is only a number.
+    """
+    try:
+        CACHE.expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            "HOME is not set, and this user has no home folder: set HOME to a folder, or XDG_CACHE_HOME"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,8 @@ class RunPaths:
         """
         if not NAME.fullmatch(name):
             raise UserError(f"--name {name!r} must be letters, digits, '.', '_' and '-', and not begin with a sign")
+        if len(name) > LONGEST_NAME:
+            raise UserError(f"--name {name[:20]}...: has {len(name)} characters but may have {LONGEST_NAME} at most")
         if not is_uri(str(storage)):
             return cls(Path(storage).expanduser().resolve() / name)
         remote = joined(str(storage), name)
@@ -48,12 +66,20 @@ class RunPaths:
             UserError: the folder is missing or holds no `study.json`.
         """
         paths = cls(run.expanduser().resolve())
-        if not paths.study.is_file():
-            why = "search.py prints a run's path"
-            if paths.is_unborn:
-                why = "its search had not begun: start it again without --resume, if it is not just beginning"
-            raise UserError(f"{run} is not a run directory: it has no {paths.study.name} ({why})")
+        if not os.path.isfile(paths.study):  # pathlib's raises for a name that is too long
+            raise UserError(f"{run} is not a run directory: it has no {paths.study.name} ({paths._hint()})")
         return paths
+
+    def _hint(self) -> str:
+        """What to do where a run was expected and is none."""
+        if self.is_unborn:
+            return "its search had not begun: start it again without --resume, if it is not just beginning"
+        if self.is_empty:
+            return "it is empty: delete it, and start the search again without --resume"
+        for folder in (self.root, self.root.parent):
+            if found := runs_in(folder):
+                return f"runs in {folder} are {', '.join(found)}"
+        return "search.py prints a run's path"
 
     @staticmethod
     def place_of(run: str, storage: Path | str) -> str:
@@ -82,8 +108,13 @@ class RunPaths:
     def is_unborn(self) -> bool:
         """Whether a search was ended here before it had written down what it is."""
         own = (self.lock.name, self.known.name, self.images.name)
-        found = [file.name for file in self.root.iterdir()] if self.root.is_dir() else []
+        found = [file.name for file in self.root.iterdir()] if os.path.isdir(self.root) else []
         return bool(found) and all(name in own or name.startswith((self.log.name, UNFINISHED)) for name in found)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is a folder without anything in it."""
+        return os.path.isdir(self.root) and not any(self.root.iterdir())
 
     @property
     def name(self) -> str:
@@ -208,6 +239,11 @@ class RunPaths:
     def report_text(self) -> Path:
         """The report in Markdown."""
         return self.root / "report.md"
+
+
+def runs_in(storage: Path) -> list[str]:
+    """The names of the runs in a folder."""
+    return sorted(file.parent.name for file in storage.glob("*/study.json")) if os.path.isdir(storage) else []
 
 
 def trial_name(number: int) -> str:

@@ -19,7 +19,7 @@ from results.description import in_words
 from results.drawings import draw
 from results.evaluation_figures import confusion_rows
 from results.finalists import Finalist, failed, outcome, ranked
-from results.leaderboard import failures, hyperparameter_columns, leaderboard
+from results.leaderboard import failures, hyperparameter_columns, leaderboard, with_reasons
 from results.paths import RunPaths
 from results.records import StudyRecord, TestRecord, TrialRecord, TrialState, read_study, read_test, read_trials
 from results.whole_file import write_text
@@ -90,7 +90,7 @@ def write_report(paths: RunPaths) -> None:
     """
     results = Results.read(paths)
     frame = leaderboard(results.trials, results.study.hyperparameters)
-    write_text(paths.leaderboard, frame.to_csv(index=False))
+    write_text(paths.leaderboard, with_reasons(frame, results.trials).to_csv(index=False))
     context = _context(results, frame)
     write_text(paths.report, environment().get_template("report.html").render(context))
     write_text(paths.report_text, environment().get_template("report.md").render(context))

@@ -11,6 +11,7 @@ from typer import Argument, Option, Typer
 from results.commands import predict
 from results.labels import card_path, labels_path, levels_path
 from search_spaces.errors import reported
+from search_spaces.keras_settings import check_keras
 from tuner.chatter import redirected
 from tuner.found import Study
 
@@ -26,6 +27,7 @@ def main(
 ) -> None:
     """Write a run's model in one or several formats, each compared with the original, with labels and a model card."""
     with reported():
+        check_keras()
         study = Study.open(run)
         with redirected(Path(os.devnull)):
             written = study.export(out, formats, rank, ensemble)

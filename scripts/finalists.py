@@ -1,8 +1,9 @@
 """Train a run's best configurations again and open its test split: python scripts/finalists.py runs/NAME"""
 
+import sys
 from typing import Annotated as A
 
-from typer import Argument, Exit, Option, Typer
+from typer import Argument, Option, Typer
 
 from search_spaces.errors import reported
 
@@ -32,7 +33,7 @@ def main(
 
         budget = None if time_budget is None else seconds("--time-budget", time_budget)
         study = run_finalists(run, finalists, finalist_seeds, retrain, open_test_again, space, budget)
-        raise Exit(study.print_summary())
+        sys.exit(study.print_summary())
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

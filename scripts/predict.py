@@ -9,6 +9,7 @@ from typer import Argument, Option, Typer
 
 from results.answers import FORMATS, TOP
 from search_spaces.errors import UserError, reported
+from search_spaces.keras_settings import check_keras
 from tuner.chatter import redirected
 
 
@@ -21,6 +22,7 @@ def main(
 ) -> None:
     """Print the likeliest classes of each image and their probabilities."""
     with reported(), redirected(Path(os.devnull)) as terminal:
+        check_keras()
         write = FORMATS.get(format)
         if write is None:
             raise UserError(f"--format {format}: must be one of {', '.join(FORMATS)}")

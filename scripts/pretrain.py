@@ -8,6 +8,7 @@ from typer import Option, Typer
 
 from results.commands import search
 from search_spaces.errors import reported
+from search_spaces.keras_settings import check_keras
 from tuner.chatter import redirected
 
 
@@ -24,6 +25,7 @@ def main(
 ) -> None:
     """Train a small CNN and keep its trunk as float16, as a backbone to transfer from."""
     with reported(), redirected(Path(os.devnull)) as terminal:
+        check_keras()
         from tuner.pretraining import pretrain  # here, because TensorFlow prints when it is imported
 
         provenance = pretrain(data, epochs, seed, precision, out, terminal)

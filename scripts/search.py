@@ -1,12 +1,13 @@
 """Search for the best configuration: python scripts/search.py --space finetune"""
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated as A
 from typing import Any
 
 from typer import Exit, Option, Typer
 
-from search_spaces.errors import reported
+from search_spaces.errors import UserError, reported
 from search_spaces.recipes import RECIPES
 from tuner.config import StudyConfig
 from tuner.options import as_command, parsed
@@ -33,13 +34,16 @@ def main(
         from tuner.study import go_on, repeat_trial, run_study
 
         given = parsed(StudyConfig, texts)
+        if repeat and resume:
+            raise UserError(f"--repeat {repeat} and --resume: one trains a trial once more, the other goes on with a "
+                            "search; give one of the two")  # fmt: skip
         if repeat:
             repeat_trial(repeat, given)
         elif (given.get("address") or "").startswith(SCHEME):
-            raise Exit(search_there(given, resume))
+            sys.exit(search_there(given, resume))
         else:
             study = go_on(resumed(given)) if resume else run_study(StudyConfig(**given))
-            raise Exit(study.print_summary())
+            sys.exit(study.print_summary())
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -11,6 +11,7 @@ from typer import Argument, Option, Typer
 
 from results.commands import classify
 from search_spaces.errors import UserError, reported
+from search_spaces.keras_settings import check_keras
 from tuner.chatter import redirected
 
 
@@ -25,6 +26,7 @@ def main(
 ) -> None:
     """Answer images with classes over HTTP, and show a page to try it on."""
     with reported():
+        check_keras()
         if find_spec("fastapi") is None:
             raise UserError("serving needs more packages: pip install 'thaw-tuner[serve]'")
         with redirected(log) as terminal:

@@ -4,13 +4,14 @@ import logging
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 from weakref import WeakSet
 
-from search_spaces.errors import UserError
+from search_spaces.errors import UserError, tell_log
 
 OUTPUT, ERROR = 1, 2
 _in_use = threading.Lock()
@@ -38,9 +39,26 @@ def redirected(log: Path) -> Iterator[TextIO]:
                 stack.enter_context(_sorted(name, descriptor, file, others))
                 for name, descriptor in (("stdout", OUTPUT), ("stderr", ERROR))
             )
-            yield terminal
+            with _logged(log, file):
+                yield terminal
     finally:
         _in_use.release()
+
+
+@contextmanager
+def _logged(log: Path, file: TextIO) -> Iterator[None]:
+    """Write the traceback of what ends the block into the log, and note on it where that is."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        with suppress(OSError):  # the log's disk is full
+            if str(log) != os.devnull:
+                traceback.print_exception(error, file=file)
+                file.flush()
+                tell_log(error, str(log))
+        raise
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TextIO
 
 import ray
@@ -14,6 +14,7 @@ from tuner.address import has_token
 from tuner.config import StudyConfig
 from tuner.environment import environment, unless_set
 from tuner.interrupt import StopNow, terminate_as_interrupt
+from tuner.ray_folder import short_enough
 from tuner.ray_watch import RayWatch
 
 OF_THE_DRIVER = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
@@ -36,7 +37,13 @@ def cluster(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
         if ray.is_initialized():
             yield
             return
-        with environment(unless_set(INHERITED)), _on_this_machine(not config.address), _started(config, terminal):
+        is_here = not config.address
+        with (
+            environment(unless_set(INHERITED)),
+            short_enough(lambda note: print(note, file=terminal, flush=True)) if is_here else nullcontext(),
+            _on_this_machine(is_here),
+            _started(config, terminal),
+        ):
             yield
 
 
@@ -49,9 +56,13 @@ def _started(config: StudyConfig, terminal: TextIO) -> Iterator[None]:
             include_dashboard=None if config.address else config.dashboard,
             runtime_env={"env_vars": passed_on} if config.address else None,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         where = f"is not reached at --address {config.address}" if config.address else "does not start"
-        raise UserError(f"Ray {where}: {cause(error)}") from error
+        file = getattr(error, "filename", None)  # where it cannot write
+        remedy = (
+            f"; let HOME, and TMPDIR or RAY_TMPDIR, name folders that can be written to, not {file}" if file else ""
+        )
+        raise UserError(f"Ray {where}: {cause(error)}{remedy}") from error
     if config.address:
         found = f" ({ray.get_runtime_context().gcs_address})" if config.address == "auto" else ""
         print(f"Note: --address {config.address}{found}: whoever may use that cluster may run code in the trials' "

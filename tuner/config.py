@@ -163,11 +163,14 @@ class StudyConfig:
         )
         name = self.name or f"{self.space.rpartition(':')[2]}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
         object.__setattr__(self, "storage", str(self.storage))
+        for option_name in ("storage", "data"):
+            value = str(getattr(self, option_name))
+            _require("\0" not in value, option_name, repr(value), "must have no NUL character")
         rule = "must hold no key, which study.json would tell; AWS's own environment variables and files may"
         bucket = is_uri(self.storage) and urlsplit(self.storage)
         _require(not (bucket and bucket.password), "storage", f"s3://...@{bucket and bucket.hostname}", rule)
         storage, data = Path(self.storage), Path(self.data)
-        inside = not is_uri(self.storage) and data.is_dir() and storage.resolve().is_relative_to(data.resolve())
+        inside = not is_uri(self.storage) and os.path.isdir(data) and storage.resolve().is_relative_to(data.resolve())
         _require(not inside, "storage", self.storage, f"must not lie inside --data {self.data}: runs are no images")
         object.__setattr__(self, "paths", RunPaths.of(self.storage, name))
         if self.feature_store.parts[:1] != ("~",):  # that is for each node to expand; workers run in other folders

@@ -190,6 +190,12 @@ def seeds_of(config: StudyConfig, count: int) -> list[int]:
     return [(config.seed + number) % 2**32 for number in range(1, count + 1)]
 
 
+def are_trained(config: StudyConfig) -> bool:
+    """Return whether all that may be the best have been trained on all seeds that are asked for."""
+    contenders = Contenders.of(read_trials(config.paths), read_study(config.paths).data.validation_images)
+    return not missing_runs(config, Plan(tuple(contenders.first(config.finalists)), config.finalist_seeds, 0.0))
+
+
 def missing_runs(config: StudyConfig, planned: Plan) -> list[Run]:
     """What is still to be trained, because it did not finish or its model is gone; each finalist on one seed first.
 

@@ -4,14 +4,15 @@ import dataclasses
 import datetime
 import hashlib
 import importlib.metadata
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from results import commands
-from results.paths import RunPaths
+from results.paths import RunPaths, runs_in
 from results.records import UNCOUNTED, StudyRecord, read_known, read_study, read_trials
-from results.remote import existing_run
+from results.remote import existing_run, is_stored
 from results.run_files import ObjectFiles, is_uri
 from results.wording import duration
 from search_spaces.configuration import complete
@@ -107,7 +108,8 @@ def _run(name: str | None, storage: str) -> RunPaths:
     if name is None:
         raise UserError(f"--resume: --name says which run; {storage} has {_listed(storage)}")
     paths = RunPaths.of(storage, name)
-    if not (paths.remote or paths.root.exists()):
+    is_here = os.path.lexists(paths.root)
+    if not is_here and not (paths.remote and is_stored(paths)):
         raise UserError(f"--resume --name {name}: there is no such run; {storage} has {_listed(storage)}")
     return existing_run(paths.place)
 
@@ -120,7 +122,7 @@ def _runs(storage: str) -> list[str]:
     if is_uri(storage):
         names = [PurePosixPath(file.name) for file in ObjectFiles(storage, patience=0).all()]
         return [name.parts[0] for name in names if name.parts[1:] == ("study.json",)]
-    return sorted(file.parent.name for file in Path(storage).expanduser().glob("*/study.json"))
+    return runs_in(Path(storage).expanduser())
 
 
 def _check_configurations(paths: RunPaths, space: Sequence[Hyperparameter], study: StudyRecord) -> None:

@@ -73,9 +73,9 @@ def new_run(paths: RunPaths) -> Iterator[None]:
 
     After any other error it stays, with the log that tells of it.
     """
-    _check_free(paths)
-    made = [folder for folder in (paths.root, *paths.root.parents) if not folder.exists()]
     try:
+        _check_free(paths)
+        made = [folder for folder in (paths.root, *paths.root.parents) if not folder.exists()]
         paths.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
@@ -105,6 +105,10 @@ def _check_free(paths: RunPaths) -> None:
         raise UserError(
             f"--name {paths.name}: {paths.root} is this machine's copy of a run that {paths.place} does not have; "
             "choose another name, send it there by --resume, or delete that folder"
+        )
+    if paths.is_empty:
+        raise UserError(
+            f"--name {paths.name}: {paths.root} exists already and is empty; delete that folder, or choose another name"
         )
     if is_here or is_there:
         raise UserError(

@@ -5,6 +5,7 @@ import io
 import mimetypes
 import os
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from results.images import Undecodable, decode
 from results.report import environment
 from results.served import Served
 from search_spaces.errors import UserError
+from tuner.ray_folder import short_enough
 
 MOST_TOGETHER = 32
 """Requests that are answered in one batch."""
@@ -119,7 +121,8 @@ def serving(served: Served, host: str, port: int, timeout: float) -> Iterator[No
         UserError: the model cannot be loaded, or nothing can listen there.
     """
     _require_free(host, port)
-    ray.init(address="local", include_dashboard=False, log_to_driver=True)
+    with short_enough(lambda note: print(note, file=sys.stderr, flush=True)):
+        ray.init(address="local", include_dashboard=False, log_to_driver=True)
     try:
         serve.start(http_options={"host": host, "port": port, "request_timeout_s": timeout})
         handle = serve.run(Classifier.bind(served))  # type: ignore[attr-defined]  # Ray's decorator is untyped

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from results import commands
-from results.paths import RunPaths
-from results.records import read_study, read_trials
+from results.paths import RunPaths, check_home
+from results.records import read_study, read_test, read_trials
 from results.remote import existing_run
 from results.whole_file import Unwritable, storage_told
 from results.wording import NO_REPORT, from_here
@@ -17,6 +17,7 @@ from search_spaces.backbones import BACKBONES, check_names, find_weights, unseen
 from search_spaces.cifar_cnn import CLASSES
 from search_spaces.configuration import fixed
 from search_spaces.errors import Unavailable, UserError
+from search_spaces.keras_settings import check_keras
 from search_spaces.recipes import named
 from search_spaces.registry import SPACES
 from search_spaces.task import Task
@@ -36,6 +37,8 @@ from tuner.resumption import changed_code, not_given_again, resumed
 from tuner.run_folder import mirrored, new_run, writing
 from tuner.trial.datasets import ImageData, load
 from tuner.trial.feature_store import check_folder
+from tuner.trial.image_arrays import Labelled
+from tuner.trial.shared_images import shared_images
 
 if TYPE_CHECKING:
     from tuner.trainable import TrialSettings
@@ -50,13 +53,14 @@ def run_study(
     validation_data: Any = None,
     test_data: Any = None,
     class_names: Sequence[str] | None = None,
+    scale: float | tuple[float, float] | None = None,
 ) -> Study:
     """Search, and write the run directory: trials, best models, leaderboard and report.
 
     Images that are at hand are given as `(images, labels)`, or as a `tf.data.Dataset` of such pairs, batched or not.
-    Images are (n, height, width), (n, height, width, 1) or (n, height, width, 3): whole numbers of 0..255, or floats
-    of 0..255, or of 0..1 if none is above 1. Labels are whole numbers from 0, or one-hot. They are written once into
-    the run directory, as `images.npz`, so that everything that works on a run works on this one.
+    Images are (n, height, width), (n, height, width, 1) or (n, height, width, 3): whole numbers of 0..255 or of 10 to
+    16 bits, or floats of 0..255 or 0..1. Labels are whole numbers from 0, or one-hot. They are written once into the
+    run directory, as `images.npz`, so that everything that works on a run works on this one.
 
     Args:
         config: the options.
@@ -64,13 +68,17 @@ def run_study(
         validation_data: by default 15 % drawn from `data`, stratified.
         test_data: the same; trials never see them.
         class_names: in the order of the labels; by default their numbers.
+        scale: the values of the images that are black and white, such as (0, 1), or of white alone. By default the
+            training images tell it; where they do not, that is an error.
 
     Raises:
         UserError: something cannot be used; then no trial has started and no run directory is left behind.
     """
     paths, given = config.paths, None
-    if any(one is not None for one in (data, validation_data, test_data, class_names)):
-        given = own_images(config, data, validation_data, test_data, class_names)
+    notes: tuple[str, ...] = ()
+    if any(one is not None for one in (data, validation_data, test_data, class_names, scale)):
+        given = own_images(config, data, validation_data, test_data, class_names, scale)
+        notes = given.notes
     with (
         new_run(paths),
         storage_told(paths.root, paths.remote),
@@ -83,6 +91,14 @@ def run_study(
         images = _load(config)
         print(f"Run {paths.name} in {paths.place}", file=terminal, flush=True)
         print(images.summary(), file=terminal, flush=True)
+        shared = shared_images(
+            {
+                "training": Labelled(images.train_images, images.train_labels),
+                "validation": Labelled(images.validation_images, images.validation_labels),
+            }
+        )
+        for note in dict.fromkeys((*notes, *shared)):
+            print(f"Note: {note}", file=terminal, flush=True)
         _search(config, images, terminal, is_resumed=False)
     return Study(paths)
 
@@ -222,7 +238,8 @@ def run_finalists(
         finalists: how many configurations at most; by default as searched, or 3.
         seeds: for each; by default as searched.
         retrain: whether to train the winner on the validation images too then; by default as searched.
-        open_test_again: though it has been opened; that is written down.
+        open_test_again: though it has been opened; that is written down. Without it a run of which nothing is left to
+            be done stays as it is.
         space: has to be named again where it is a user's own code.
         time_budget: seconds for the trainings; None for no limit, whatever the search had.
 
@@ -241,6 +258,10 @@ def run_finalists(
     config = StudyConfig.of(study, paths, given, ("finalists", "finalist_seeds", "retrain"))
     if study.test_openings and not open_test_again:
         last = study.test_openings[-1]
+        if _is_decided(config):
+            print(f"All is done: the finalists are trained, and the test split was opened on {last.opened} for the "
+                  f"{last.model}", flush=True)  # fmt: skip
+            return Study(paths)
         raise UserError(
             f"{run}: the test split was opened on {last.opened} for the {last.model}; whoever chooses after having "
             "seen it, chooses by it. If that is meant, add --open-test-again: it is written down"
@@ -266,6 +287,14 @@ def run_finalists(
             settings = _settings(config, preparation, data, terminal)
             _decide(config, data, settings, terminal, open_test_again, time_budget)
     return Study(paths)
+
+
+def _is_decided(config: StudyConfig) -> bool:
+    """Whether nothing is left to be trained of what is asked for, and the test split has been opened for it."""
+    from tuner.finalists import are_trained
+
+    test = read_test(config.paths)
+    return test is not None and are_trained(config) and (test.is_retrained or not config.retrain)
 
 
 def _decide(
@@ -385,6 +414,8 @@ def _check_weights(config: StudyConfig) -> None:
 
 def _check_place(config: StudyConfig) -> None:
     """Where it runs."""
+    check_keras()
+    check_home()
     if config.address is not None:
         check_address(config.address)
     if config.study_storage is not None:

@@ -75,8 +75,10 @@ def test_a_second_opening_has_to_be_asked_for_and_is_written_down(
     paths = RunPaths(tmp_path / "pick")
     shutil.copytree(whole.root, paths.root)
     options = ["finalists.py", paths.root, "--finalists", 2, "--finalist-seeds", 2]
+    assert "All is done: the finalists are trained, and the test split was opened on" in run(*options, cwd=tmp_path)
+    assert len(read_study(paths).test_openings) == 1
     with pytest.raises(AssertionError, match="the test split was opened on"):
-        run(*options, cwd=tmp_path)
+        run(*options, "--retrain", cwd=tmp_path)
     printed = run(*options, "--retrain", "--open-test-again", cwd=tmp_path)
     assert "on training and validation images for" in printed
     test, study = read_test(paths), read_study(paths)

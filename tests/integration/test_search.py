@@ -90,7 +90,7 @@ def test_a_search_leaves_what_it_promises(found: tuple[RunPaths, str]) -> None:
         "rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters", "size_mb",
         "latency_ms",
     ]  # fmt: skip
-    assert tuple(frame.columns[10:]) == study.hyperparameters
+    assert tuple(frame.columns[10:]) == (*study.hyperparameters, "reason")
     assert (frame["latency_ms"] > 0).all()
     assert frame["val_accuracy"].max() > 0.5
     assert paths.report.stat().st_size > 10_000

@@ -21,6 +21,7 @@ def test_columns_are_the_measures_then_the_hyperparameters_as_declared(tmp_path:
         *("rank", "trial", "state", "val_accuracy", "best_epoch", "epochs", "seconds", "parameters"),
         *("size_mb", "latency_ms"),
         *("optimizer", "learning_rate", "momentum", "units"),
+        "reason",
     ]
 
 
@@ -41,6 +42,7 @@ def test_a_row_holds_the_best_epoch_and_the_configuration(tmp_path: Path) -> Non
         "learning_rate": "0.00123",
         "momentum": "",
         "units": "64",
+        "reason": "",
     }
 
 
@@ -56,6 +58,7 @@ def test_a_trial_without_an_epoch_comes_last_and_has_no_rank(tmp_path: Path) -> 
     rows = rows_of(tmp_path / "run", [failed, a_trial(1, [0.0])])
     assert [(row["trial"], row["rank"], row["val_accuracy"]) for row in rows[1:]] == [("0", "", "")]
     assert rows[0]["trial"] == "1"
+    assert [row["reason"] for row in rows] == ["", "out of memory"]
 
 
 def test_whole_numbers_stay_whole_in_columns_with_gaps(tmp_path: Path) -> None:

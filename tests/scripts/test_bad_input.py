@@ -1,5 +1,6 @@
 """Bad input: a clear error before the first trial, and nothing half-written."""
 
+import ast
 import json
 import os
 import re
@@ -25,6 +26,36 @@ def refused(cwd: Path, *arguments: object, script: str = "search.py") -> str:
     assert "Traceback" not in done.stderr
     assert sorted(cwd.rglob("*")) == before
     return " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("script", sorted(ROOT.glob("scripts/*.py")), ids=lambda script: script.stem)
+def test_all_that_a_script_does_ends_in_words(script: Path) -> None:
+    """`reported` turns any error into a line, the place of its traceback and what to try."""
+    main = next(node for node in ast.parse(script.read_text()).body if getattr(node, "name", "") == "main")
+    assert isinstance(main, ast.FunctionDef)
+    _, block, *rest = main.body  # a docstring first
+    assert isinstance(block, ast.With)
+    assert ast.unparse(block.items[0].context_expr) == "reported()"
+    calls = {ast.unparse(call.func) for node in rest for call in ast.walk(node) if isinstance(call, ast.Call)}
+    assert calls <= {"print", "sys.exit", "out.stat"}
+
+
+def test_a_keras_that_is_set_up_for_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    for script, arguments in {
+        "search.py": ("--data", "digits"),
+        "export.py": ("runs/one",),
+        "predict.py": ("model.keras", "image.png"),
+        "serve.py": ("model.keras",),
+        "pretrain.py": ("--data", "digits"),
+    }.items():
+        error = refused(tmp_path, *arguments, script=script)
+        assert error == "Error: KERAS_BACKEND torch: must be one of tensorflow, jax, with which trials are trained"
+
+
+def test_repeat_and_resume_are_two_things(tmp_path: Path) -> None:
+    error = refused(tmp_path, "--resume", "--repeat", "one:1")
+    assert error.startswith("Error: --repeat one:1 and --resume: one trains a trial once more, the other goes on")
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
@@ -135,6 +166,9 @@ def test_a_model_without_a_hyperparameter(tmp_path: Path) -> None:
 
 def test_a_run_that_exists(tmp_path: Path) -> None:
     (tmp_path / "runs" / "mine").mkdir(parents=True)
+    error = refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--name", "mine")
+    assert "runs/mine exists already and is empty; delete that folder, or choose another name" in error
+    (tmp_path / "runs" / "mine" / "study.json").write_text("{}")
     error = refused(tmp_path, "--space", "custom_cnn", "--data", "digits", "--name", "mine")
     assert "--name mine: " in error
     assert "exists already; choose another name, or go on with it by --resume" in error

@@ -14,6 +14,12 @@ from tuner.options import seconds, settings
     ("options", "message"),
     [
         ({"trials": 0}, "--trials 0: must be at least 1"),
+        ({"name": "n" * 129}, "--name nnnnnnnnnnnnnnnnnnnn...: has 129 characters but may have 128 at most"),
+        ({"name": "a\nb"}, r"--name 'a\\nb' must be letters, digits, '.', '_' and '-'"),
+        ({"name": "a\0b"}, r"--name 'a\\x00b' must be letters"),
+        ({"name": "../b"}, r"--name '../b' must be letters"),
+        ({"storage": "a\0b"}, r"--storage 'a\\x00b': must have no NUL character"),
+        ({"data": "a\0b"}, r"--data 'a\\x00b': must have no NUL character"),
         ({"max_epochs": 0}, "--max-epochs 0: must be at least 1"),
         ({"image_size": 4}, "--image-size 4: must be at least 8"),
         ({"grace_epochs": 9, "max_epochs": 5}, r"--grace-epochs 9: must be at most --max-epochs \(5\)"),

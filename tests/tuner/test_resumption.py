@@ -138,3 +138,10 @@ def test_the_record_tells_of_the_resumption(run: RunPaths) -> None:
     study = taken_up(resumed(given(run, trials=9)), preparation, SPACE)
     assert len(study.resumed) == 1
     assert (study.options["trials"], study.options["precision"]) == (9, "auto")
+
+
+def test_a_run_that_is_not_there_lists_those_that_are(run: RunPaths) -> None:
+    with pytest.raises(UserError, match="--resume --name nosuch: there is no such run; .* has one"):
+        resumed({"name": "nosuch", "storage": run.storage})
+    with pytest.raises(UserError, match="--name says which run; .* has one"):
+        resumed({"storage": run.storage})

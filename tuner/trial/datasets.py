@@ -5,6 +5,7 @@ Splits are stratified and drawn once from the study's seed, so every trial sees 
 
 import hashlib
 import math
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,9 +138,9 @@ def load(
 
     if is_archive(folder):
         return load_archive(folder, image_size, seed)
-    if folder.is_file():
+    if os.path.isfile(folder):  # pathlib's raises for a name that is too long
         raise UserError(f"--data {source}: is a file, but must be a folder or an .npz file; unpack an archive first")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"--data {source}: no such folder; give cifar10, digits, or a folder with a subfolder a class")
     return load_folder(folder, image_size, seed, strict, leave_out)
 

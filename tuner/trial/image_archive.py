@@ -1,6 +1,7 @@
 """A file of arrays as data: `.npz` with `x_train` and `y_train` as Keras's data sets have them, or with more.
 
-`x_val`, `y_val`, `x_test` and `y_test` are the other splits, `class_names` is a list of texts.
+`x_val`, `y_val`, `x_test` and `y_test` are the other splits, `class_names` is a list of texts, and `scale` has the
+values of black and white. Without it the training images tell the scale of all splits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,11 @@ import numpy as np
 from results.whole_file import replacing
 from search_spaces.errors import UserError
 from tuner.trial.datasets import ImageData, drawn_splits, resize_all
-from tuner.trial.image_arrays import Labelled, labelled, numbers
+from tuner.trial.image_arrays import Labelled, TrainScale, labelled, numbers
 from tuner.trial.image_folder import DEFAULT_SIZE
+from tuner.trial.pixel_scale import BYTES, given_scale
 
-CLASS_NAMES = "class_names"
+CLASS_NAMES, SCALE = "class_names", "scale"
 SPLITS = ("train", "val", "test")
 
 
@@ -28,6 +30,8 @@ class Archive:
     validation: Labelled | None
     test: Labelled | None
     class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What to tell a user of it."""
 
     def write(self, file: Path) -> None:
         """Write it as .npz, whole or not at all.
@@ -35,7 +39,10 @@ class Archive:
         Raises:
             OSError: it cannot be written.
         """
-        arrays: dict[str, np.ndarray] = {CLASS_NAMES: np.array(self.class_names)}
+        arrays: dict[str, np.ndarray] = {
+            CLASS_NAMES: np.array(self.class_names),
+            SCALE: np.array([BYTES.black, BYTES.white]),
+        }
         for name, split in zip(SPLITS, (self.train, self.validation, self.test), strict=True):
             if split is not None:
                 arrays |= {f"x_{name}": split.images, f"y_{name}": split.labels}
@@ -51,10 +58,12 @@ def load_archive(file: Path, image_size: int | None, seed: int) -> ImageData:
     Raises:
         UserError: it is no such file or a damaged one, or a class has too few images.
     """
-    arrays = _read(file, ("x_train", "y_train", "x_val", "y_val", "y_test", CLASS_NAMES))
-    train, validation = _split(arrays, "train", file), _split(arrays, "val", file)
-    if train is None:
+    arrays = _read(file, ("x_train", "y_train", "x_val", "y_val", "y_test", CLASS_NAMES, SCALE))
+    if "x_train" not in arrays:
         raise UserError(f"--data {file}: has no x_train and y_train; it has {', '.join(arrays) or 'nothing of it'}")
+    scale = _scale(arrays, file)
+    train = labelled(arrays["x_train"], arrays["y_train"], f"--data {file}: train", scale.scale)
+    validation = _split(arrays, "val", file, scale)
     names = named_classes(_names(arrays, file), train.labels, f"--data {file}")
     test = numbers(arrays["y_test"], f"--data {file}: y_test") if "y_test" in arrays else None
     own = {"training": train.labels, "validation": validation.labels if validation else None, "test": test}
@@ -72,6 +81,7 @@ def load_archive(file: Path, image_size: int | None, seed: int) -> ImageData:
         resize_all(validation.images, size),
         validation.labels,
         next(len(labels) for labels in (test, tested) if labels is not None),
+        notes=scale.notes,
     )
 
 
@@ -81,13 +91,15 @@ def load_test(file: Path, image_size: int, seed: int) -> tuple[np.ndarray, np.nd
     Raises:
         UserError: as `load_archive`.
     """
-    arrays = _read(file, ("x_test", "y_test"))
-    test = _split(arrays, "test", file)
+    arrays = _read(file, ("x_test", "y_test", SCALE))
+    if not {"x_test", SCALE} <= arrays.keys():
+        arrays |= _read(file, ("x_train", "y_train", "y_val", CLASS_NAMES))
+        if "x_train" not in arrays:
+            raise UserError(f"--data {file}: has no training images")
+    scale = _scale(arrays, file)
+    test = _split(arrays, "test", file, scale)
     if test is None:
-        arrays = _read(file, ("x_train", "y_train", "y_val", CLASS_NAMES))
-        train = _split(arrays, "train", file)
-        if train is None:
-            raise UserError(f"--data {file}: has neither test nor training images")
+        train = labelled(arrays["x_train"], arrays["y_train"], f"--data {file}: train", scale.scale)
         names = named_classes(_names(arrays, file), train.labels, f"--data {file}")
         *_, tested = drawn_splits(train.labels, seed, names, "y_val" not in arrays, True)
         assert tested is not None
@@ -142,11 +154,17 @@ def _read(file: Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
         raise UserError(f"--data {file}: is no .npz file of arrays, or a damaged one ({reason})") from error
 
 
-def _split(arrays: Mapping[str, np.ndarray], name: str, file: Path) -> Labelled | None:
-    """None when the file does not have it."""
+def _scale(arrays: Mapping[str, np.ndarray], file: Path) -> TrainScale:
+    """That of all splits: what the file says, or what its training images tell."""
+    given = given_scale(arrays[SCALE], f"--data {file}") if SCALE in arrays else None
+    return TrainScale.of(arrays.get("x_train"), f"--data {file}: train", given)
+
+
+def _split(arrays: Mapping[str, np.ndarray], name: str, file: Path, scale: TrainScale) -> Labelled | None:
+    """Another one; None when the file does not have it."""
     if f"x_{name}" not in arrays:
         return None
-    return labelled(arrays[f"x_{name}"], arrays[f"y_{name}"], f"--data {file}: {name}")
+    return scale.labelled(arrays[f"x_{name}"], arrays[f"y_{name}"], f"--data {file}: {name}")
 
 
 def _check_pairs(names: Sequence[str], file: Path) -> None:

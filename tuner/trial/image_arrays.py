@@ -1,15 +1,12 @@
 """Arrays of images and labels as people have them, made into what trials take; what cannot be meant is refused."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from search_spaces.errors import UserError
-
-AT_ONCE = 1024
-"""Images that are looked at together: floats take four to eight times the memory of pixels."""
+from tuner.trial.pixel_scale import AT_ONCE, PixelScale, check_scale, decided_scale
 
 
 @dataclass(frozen=True)
@@ -20,30 +17,63 @@ class Labelled:
     labels: np.ndarray
 
 
-def labelled(images: Any, labels: Any, name: str) -> Labelled:
-    """One split from its arrays; see `pixels` and `numbers`.
+def labelled(images: Any, labels: Any, name: str, scale: PixelScale) -> Labelled:
+    """One split from its arrays; see `shaped` and `numbers`.
 
     Args:
         images: of the split.
         labels: of the split.
         name: what to call it in errors.
+        scale: of the images.
 
     Raises:
         UserError: they are no such arrays, or not as many labels as images.
     """
-    found = Labelled(pixels(images, name), numbers(labels, name))
+    found = Labelled(pixels(shaped(images, name), scale), numbers(labels, name))
     if len(found.images) != len(found.labels):
         raise UserError(f"{name}: {len(found.images)} images but {len(found.labels)} labels: each image needs its own")
     return found
 
 
-def pixels(images: Any, name: str) -> np.ndarray:
-    """Images of shape (n, height, width), (n, height, width, 1) or (n, height, width, 3) as uint8 RGB.
+@dataclass(frozen=True)
+class TrainScale:
+    """The scale of all splits: given, or that of the training images."""
 
-    Whole numbers are 0..255. Floats are 0..1 if none is above 1, else 0..255; they are rounded. Grey becomes RGB.
+    scale: PixelScale
+    notes: tuple[str, ...] = ()
+    """What to tell a user of it."""
+    brightest: float | None = None
+    """The highest value of the training images, where they decided."""
+
+    @classmethod
+    def of(cls, images: Any, name: str, given: PixelScale | None) -> "TrainScale":
+        """By the training images; where it is given they need not be there.
+
+        Raises:
+            UserError: they are no images, it cannot be told, or they are not on the one that is given.
+        """
+        if given is None:
+            array = shaped(images, name)
+            return cls(*decided_scale(array, name), float(array.max()))
+        if images is not None:
+            check_scale(shaped(images, name), name, given)
+        return cls(given)
+
+    def labelled(self, images: Any, labels: Any, name: str) -> Labelled:
+        """Another split on the same scale.
+
+        Raises:
+            UserError: as `labelled`, or it is on another scale.
+        """
+        check_scale(shaped(images, name), name, self.scale, self.brightest)
+        return labelled(images, labels, name, self.scale)
+
+
+def shaped(images: Any, name: str) -> np.ndarray:
+    """Images of shape (n, height, width), (n, height, width, 1) or (n, height, width, 3), with their channels last.
 
     Raises:
-        UserError: another shape, no images, or values that are neither.
+        UserError: another shape, or no images.
     """
     array = _array(images, name)
     if array.ndim == 3:
@@ -55,10 +85,14 @@ def pixels(images: Any, name: str) -> np.ndarray:
         )
     if not array.size:
         raise UserError(f"{name}: no images: their shape is {np.shape(images)}")
-    scale = _scale(array, name)
-    found = np.empty((*array.shape[:3], 3), np.uint8)
-    for part in _parts(len(array)):
-        found[part] = array[part] if array.dtype == np.uint8 else np.rint(array[part] * scale)
+    return array
+
+
+def pixels(images: np.ndarray, scale: PixelScale) -> np.ndarray:
+    """Shaped images on that scale as uint8 RGB; grey becomes RGB."""
+    found = np.empty((*images.shape[:3], 3), np.uint8)
+    for begin in range(0, len(images), AT_ONCE):
+        found[begin : begin + AT_ONCE] = scale.pixels(images[begin : begin + AT_ONCE])
     return found
 
 
@@ -87,30 +121,8 @@ def numbers(labels: Any, name: str) -> np.ndarray:
     return array.reshape(-1).astype(np.int64)
 
 
-def _scale(array: np.ndarray, name: str) -> float:
-    """What to multiply values by that they be 0..255."""
-    if array.dtype.kind not in "iuf":
-        raise UserError(f"{name}: images are {array.dtype} but must be uint8, other whole numbers, or floats")
-    lows, highs = zip(*((array[part].min(), array[part].max()) for part in _parts(len(array))), strict=True)
-    low, high = float(np.min(lows)), float(np.max(highs))  # NaN if any is
-    if not (low >= 0 and high <= 255):
-        raise UserError(
-            f"{name}: images have values from {low:g} to {high:g}, but pixels are 0..255, or floats of 0..1: give them "
-            "as they were before any preprocessing, which is a part of the models"
-        )
-    if array.dtype.kind == "f":
-        return 255.0 if high <= 1 else 1.0
-    if 0 < high <= 1:
-        raise UserError(f"{name}: images are whole numbers and none is above 1, but pixels are 0..255: multiply by 255")
-    return 1.0
-
-
 def _array(values: Any, name: str) -> np.ndarray:
     try:
         return np.asarray(values)
     except (ValueError, TypeError) as error:  # of lists whose parts have several lengths
         raise UserError(f"{name}: is no array: {error}") from error
-
-
-def _parts(count: int) -> Iterator[slice]:
-    return (slice(begin, begin + AT_ONCE) for begin in range(0, count, AT_ONCE))

@@ -80,3 +80,8 @@ def test_cifar10_comes_through_keras(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--data .*nothing: no such folder; give cifar10, digits, or a folder"):
         datasets.load(str(tmp_path / "nothing"), None, seed=0)
+
+
+def test_a_name_that_is_too_long_for_a_folder_is_no_folder() -> None:
+    with pytest.raises(UserError, match="no such folder; give cifar10, digits, or a folder with a subfolder a class"):
+        datasets.load("n" * 300, None, seed=0)
