@@ -26,7 +26,7 @@ demo: $(INSTALLED)
 # On TensorFlow, and on JAX what computes.
 JAX_TESTS := tests/tuner/trial/test_batches.py tests/tuner/trial/test_feature_store.py tests/tuner/trial/test_fitting.py \
   tests/tuner/trial/test_folding.py tests/tuner/trial/test_frozen_prefix.py tests/tuner/trial/test_precision.py tests/tuner/trial/test_seeding.py \
-  tests/tuner/test_trainable.py tests/tuner/trial/test_training.py tests/integration/test_jax.py
+  tests/tuner/test_trainable.py tests/tuner/trial/test_training.py tests/whole_job tests/integration/test_jax.py
 # Two files at a time where a test is one process; one after another where a test runs searches, some of which break them.
 AT_ONCE := -n 2 --dist loadfile
 SEARCHES := tests/cluster tests/faults tests/integration tests/scripts

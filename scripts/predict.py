@@ -34,8 +34,9 @@ def main(
         files = found_images(images)
         answers = list(Predictor(file, labels, levels).classify(files, top or TOP[format], batch))
         write(answers, terminal)
-    if not labels:
-        print(f"Note: {labels_path(file)} is not there: classes are numbers", file=sys.stderr)
+        note = "" if labels else f"Note: {labels_path(file)} is not there: classes are numbers"
+    if note:
+        print(note, file=sys.stderr)
     refused = [answer.refused for answer in answers if answer.refused]
     for reason in refused:
         print(f"Not an image: {reason}", file=sys.stderr)

@@ -29,8 +29,9 @@ def main(
         from tuner.pretraining import pretrain  # here, because TensorFlow prints when it is imported
 
         provenance = pretrain(data, epochs, seed, precision, out, terminal)
+        following = search(space="finetune", backbones="cifar_cnn", weights=out)
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, validation accuracy {provenance['validation_accuracy']:.1%}")
-    print(f"To transfer from it: {search(space='finetune', backbones='cifar_cnn', weights=out)}")
+    print(f"To transfer from it: {following}")
 
 
 app = Typer(add_completion=False, pretty_exceptions_enable=False)

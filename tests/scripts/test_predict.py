@@ -56,8 +56,8 @@ def test_further_classes_are_further_rows_and_a_model_without_labels_is_told(pat
 
 def test_a_run_is_served_and_asked_by_the_same_rule(paths: RunPaths) -> None:
     page = served(str(paths.root), None, 1)
-    assert (page.model, page.labels) == model_of(str(paths.root)) == (
-        next(paths.best.glob("*.keras")), ("cat", "dog", "cow"),
+    assert (page.model, page.labels, page.levels) == model_of(str(paths.root)) == (
+        next(paths.best.glob("*.keras")), ("cat", "dog", "cow"), None,
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def test_usable_trials_are_known_and_the_others_counted(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert said == (
         "Warm start: 4 trials of one known; 2 of another space or outside this one's ranges; "
-        "2 infeasible or not ended\n"
+        "2 infeasible, skipped or not ended\n"
     )
 
 
@@ -100,7 +100,7 @@ def test_several_runs_by_name_or_folder(tmp_path: Path) -> None:
     assert {entry[0] for entry in proposer.told} == set(range(-8, 0))
     assert said.splitlines()[1] == (
         "Warm start: 4 trials of two known, trained on other images or another split of them; "
-        "2 of another space or outside this one's ranges; 2 infeasible or not ended"
+        "2 of another space or outside this one's ranges; 2 infeasible, skipped or not ended"
     )
 
 
@@ -116,7 +116,7 @@ def test_a_run_from_which_nothing_is_learned_is_named(tmp_path: Path) -> None:
     _, said = start(tmp_path, warm_start=("one",))
     assert said == (
         "Warm start: nothing is learned from one: it has no trial that can be used; "
-        "6 of another space or outside this one's ranges; 2 infeasible or not ended\n"
+        "6 of another space or outside this one's ranges; 2 infeasible, skipped or not ended\n"
     )
 
 

@@ -115,4 +115,4 @@ def test_what_was_trained_is_what_is_handed_over(
     check_exports(study, expected, precision)
     check_prediction(expected, precision)
     assert "Test accuracy" in study.paths.report.read_text()
-    assert served(study.paths.root, None, 1000).model == model
+    assert served(str(study.paths.root), None, 1000).model == model

@@ -303,13 +303,13 @@ def test_a_file_says_its_scale(tmp_path: Path) -> None:
         load_archive(file, None, 0)
     np.savez(file, **own, scale=16)
     assert load_archive(file, None, 0).train_images.max() == 255
-    assert load_test_split(str(file), 8, 0, [])[0].max() == 255
+    assert load_test_split(str(file), 8, 0).images.max() == 255
 
 
 def test_test_images_follow_the_scale_of_training(tmp_path: Path) -> None:
     file, labels = tmp_path / "digits.npz", load_digits().target[:300]
     np.savez(file, x_train=with_one(1.02), y_train=labels, x_test=DIGITS * 0.6, y_test=labels)
-    assert load_test_split(str(file), 8, 0, [])[0].max() == 153
+    assert load_test_split(str(file), 8, 0).images.max() == 153
     data = load_archive(file, None, 0)
     assert data.notes[0].startswith(f"--data {file}: train: float64 values from 0 to 1.02, taken as 0 for black")
 
