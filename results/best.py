@@ -136,12 +136,14 @@ def is_elsewhere(winner: TrialRecord | None, finalists: Sequence[Finalist]) -> b
 def next_commands(paths: RunPaths, winner: TrialRecord, finalists: Sequence[Finalist]) -> tuple[str, ...]:
     """What to type once a run has a winner: export its model, then classify images with it.
 
-    A line that begins with # says why there is none to export here.
+    A line that begins with # says why there is none to export.
     """
     use = commands.predict(commands.MODEL)
     if is_elsewhere(winner, finalists):
         where = "# The best trial is another driver's; in that one's run directory, RUN:"
         return where, commands.export("RUN"), use
+    if needed := read_study(paths).needs_code:
+        return (f"# Its models cannot be exported: Keras does not load {', '.join(needed)} without the code",)
     run = commands.named(paths)
     if why := _no_model(paths):
         again = commands.finalists(run, open_test_again=paths.test.is_file())

@@ -4,6 +4,7 @@ import json
 import shutil
 import statistics
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from results.model_card import card
 from results.paths import RunPaths
 from results.records import read_study
 from results.whole_file import write_text, writing_to
+from search_spaces.causes import told
 from search_spaces.errors import UserError
 
 COMPARED = 256
@@ -80,8 +82,9 @@ def export_model(
             for one in formats:
                 path = out.with_name(out.stem + one.suffix)
                 _require_replaceable(path)
-                one.write(model, Path(beside) / path.name, sample.training_images)
-                found = _compared(one, Path(beside) / path.name, path, images, labels, expected)
+                with _failures(one):
+                    one.write(model, Path(beside) / path.name, sample.training_images)
+                    found = _compared(one, Path(beside) / path.name, path, images, labels, expected)
                 written.append(replace(found, compared_on=f"{len(images)} {sample.what}"))
             for exported in written:
                 _replace(Path(beside) / exported.path.name, exported.path)
@@ -91,6 +94,20 @@ def export_model(
             write_text(levels_path(out), LEVELS.dump_json(study.data.levels).decode() + "\n")
         write_text(card_path(out), card(out, study, chosen, written, sample.what))
     return written
+
+
+@contextmanager
+def _failures(one: Format) -> Iterator[None]:
+    """Name the format that a converter cannot make of the model, or of which nothing comes that can be loaded."""
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # of TensorFlow, tf2onnx, onnxruntime and LiteRT
+        traceback.print_exc()
+        raise UserError(
+            f"--formats {one.name}: the model cannot be converted ({told(error)}); leave that format out"
+        ) from error
 
 
 @contextmanager

@@ -140,7 +140,7 @@ def _on_tensorflow(name: str, write: Write, model: Path, out: Path, images: np.n
             [*command, name, str(model), str(out), str(given)],
             env=os.environ | {"KERAS_BACKEND": "tensorflow"}, capture_output=True, text=True,
         )  # fmt: skip
-    print(done.stdout, done.stderr)
+    print(done.stdout, done.stderr, sep="\n")
     if done.returncode:
         reason = next(reversed(done.stderr.strip().splitlines()), f"exit status {done.returncode}")
         raise UserError(f"--formats {name}: it cannot be written ({reason}); leave that format out")

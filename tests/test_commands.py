@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from results import commands
 from results.best import next_commands
 from results.paths import RunPaths
-from results.records import StudyRecord, TrialRecord, read_study, read_trials
+from results.records import StudyRecord, TrialRecord, read_study, read_trials, write
 from search_spaces.errors import UserError
 from tests.guides import ROOT
 from tests.results.written_run import a_trial, keep_model, write_run
@@ -188,6 +188,15 @@ def test_what_is_next_is_what_the_scripts_take(paths: RunPaths) -> None:
     assert options_of(commands.finalists(run, **given, retrain=None, no_retrain=True)) == given | {
         "run": run, "retrain": False,
     }  # fmt: skip
+
+
+def test_a_model_that_needs_code_is_not_said_to_be_exported_next(paths: RunPaths) -> None:
+    (trial,) = read_trials(paths)
+    keep_model(paths, trial)
+    write(paths.study, replace(read_study(paths), needs_code=("scaled (Lambda)",)))
+    assert next_commands(paths, trial, []) == (
+        "# Its models cannot be exported: Keras does not load scaled (Lambda) without the code",
+    )
 
 
 def test_what_else_is_printed_is_what_search_takes() -> None:

@@ -110,6 +110,19 @@ def test_a_format_that_answers_differently_is_not_written(tmp_path: Path) -> Non
     assert [file.name for file in tmp_path.iterdir()] == ["run"]
 
 
+def test_a_format_that_the_converter_cannot_make_is_named(tmp_path: Path) -> None:
+    def unknown(model: Path, out: Path, images: np.ndarray) -> None:
+        raise ValueError("No Op registered for Erfc")
+
+    paths = a_run(tmp_path / "run")
+    broken = Format("broken", ".keras", unknown, FORMATS["keras"].load)
+    with pytest.raises(
+        UserError, match=r"--formats broken: the model cannot be converted \(ValueError: No Op reg.* out$"
+    ):
+        export_model(paths, candidate(paths), tmp_path / "out.keras", [broken], IMAGES)
+    assert [file.name for file in tmp_path.iterdir()] == ["run"]
+
+
 def test_a_folder_that_is_no_saved_model_is_left_alone(tmp_path: Path) -> None:
     paths = a_run(tmp_path / "run")
     (tmp_path / "thesis").mkdir()
