@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from results import commands
 from results.best_models import BestModels
 from results.finalists import handed_over, ranked
 from results.leaderboard import leaderboard
@@ -47,7 +48,7 @@ def candidate(paths: RunPaths, rank: int | None = None, ensemble: int | None = N
     searched = {trial.trial: trial for trial in trials}
     members = members_of(paths, trials, again)
     if ensemble is not None:
-        return Candidate(_first(members, ensemble))
+        return Candidate(_first(paths, members, ensemble))
     if rank is not None:
         return Candidate((_searched(paths, searched, rank),))
     if (test := read_test(paths)) is not None:
@@ -96,7 +97,7 @@ def _tested(paths: RunPaths, test: TestRecord, trials: dict[int, TrialRecord]) -
     if kept is None or not file.is_file():
         raise UserError(
             f"{file} is not there: the model that met the test split was removed; "
-            "scripts/finalists.py --open-test-again trains it again"
+            f"{commands.finalists(commands.named(paths), open_test_again=True)} trains it again"
         )
     accuracy = None if test.is_retrained else kept.val_accuracy
     if file.parent == paths.best:  # the search's own, where no finalist was trained
@@ -105,12 +106,10 @@ def _tested(paths: RunPaths, test: TestRecord, trials: dict[int, TrialRecord]) -
     return Member(file, trials[test.trial], seeds[kept.trial], kept.epoch, accuracy)
 
 
-def _first(members: Sequence[Member], count: int) -> tuple[Member, ...]:
+def _first(paths: RunPaths, members: Sequence[Member], count: int) -> tuple[Member, ...]:
     if len(members) < count:
-        raise UserError(
-            f"--ensemble {count}: the run has {len(members)} models of finalists; "
-            "python scripts/finalists.py trains more (--finalists, --finalist-seeds)"
-        )
+        more = commands.finalists(commands.named(paths), finalist_seeds=count, open_test_again=paths.test.is_file())
+        raise UserError(f"--ensemble {count}: the run has {len(members)} models of finalists; {more} trains more")
     return tuple(members[:count])
 
 

@@ -1,4 +1,4 @@
-"""How good a classifier is on images that chose nothing: accuracy with its interval, classes, calibration."""
+"""How good a classifier is on held-out images: accuracy with its interval, classes, calibration."""
 
 from dataclasses import dataclass
 

@@ -155,7 +155,7 @@ def _tested(test: TestRecord, openings: int, of: str = "") -> list[str]:
     low, high = test.evaluation.interval
     sentences = [
         f"Test accuracy{of} {percent(test.evaluation.accuracy)} (95 % interval: {percent(low)} to {percent(high)}, "
-        f"{counted(test.evaluation.images, 'image')} that chose nothing)"
+        f"{counted(test.evaluation.images, 'image')} held out)"
     ]
     if openings > 1:
         sentences.append(f"The test split was opened {openings} times; whoever looked in between may have chosen by it")

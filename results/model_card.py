@@ -74,7 +74,7 @@ def _accuracy(study: StudyRecord, chosen: Candidate) -> str:
     opened = "once" if often == 1 else f"{often} times, so whoever looked in between may have chosen by it"
     return (
         f"**Test accuracy {percent(found.accuracy)}** (95 % interval {percent(low)} to {percent(high)}) on "
-        f"{found.images:,} images that chose nothing; the test split was opened {opened}. Its probabilities are off by "
+        f"{found.images:,} held-out images; the test split was opened {opened}. Its probabilities are off by "
         f"{percent(found.calibration_error)} on average (expected calibration error). {validation}"
     )
 

@@ -12,9 +12,9 @@ MOST_SAID = 300
 """Characters of an error that are shown."""
 TO_TRY = {
     MemoryError: "Use a machine with more memory, a smaller --image-size or fewer images.",
-    ImportError: "Install what is missing: pip install 'thaw-tuner', or pip install -e . in its folder.",
-    OSError: "See that what it names can be read and written and that its disk has space, and try again; a search goes "
-    "on with --resume.",
+    ImportError: "Install what is missing: pip install -c constraints.txt -e . in Thaw's folder.",
+    OSError: "Check that this file or folder can be read and written and that its disk has space, then run the command "
+    "again; a search goes on with --resume.",
     Exception: "Try again; a search goes on with --resume. If it ends so again, report it with that file.",
 }
 """By the kind of an error that nothing else explains."""

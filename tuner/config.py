@@ -53,7 +53,9 @@ class StudyConfig:
     trials: int = option(20, "Number of configurations to try.")
     max_epochs: int = option(20, "Epochs of a trial that is not stopped early.")
     time_budget: float | None = option(
-        None, "End the search after this long: 90s, 30m, 1.5h, 2d, none. Finalists: half of it again.", seconds
+        None,
+        "End the search after this long: 90s, 30m, 1.5h, 2d, none. Finalists: up to half of it more.",
+        seconds,
     )
     recipes: tuple[str, ...] = option((), "Known systems to try first, or all; they count among --trials.", names)
     configs: Path | None = option(None, "JSON list of configurations to try first; they count, too.")
@@ -65,7 +67,7 @@ class StudyConfig:
     grace_epochs: int = option(1, "Epochs before ASHA may stop a trial: its first rung.")
     reduction_factor: float = option(3.0, "ASHA lets about one in this many go on from each rung.")
     max_failures: int = option(3, "Lost workers after which a trial is given up.")
-    trial_timeout: float | None = option(6 * 3600.0, "A trial hangs that has no epoch for this long.", seconds)
+    trial_timeout: float | None = option(6 * 3600.0, "A trial fails if it finishes no epoch within this time.", seconds)
     concurrency: int | None = option(None, "Most trials at a time. Default: as many as fit.")
     cpus_per_trial: float | None = option(None, "CPUs (threads) of a trial. Default: 1, or a GPU's share.")
     gpus_per_trial: float | None = option(None, "GPUs of a trial, or a share. Default: what it needs.")

@@ -10,6 +10,7 @@ from typing import TextIO
 import numpy as np
 from ray.tune.schedulers import FIFOScheduler
 
+from results import commands
 from results.best_models import BestModels
 from results.candidate import members_of, searched_best
 from results.contenders import Contenders
@@ -79,12 +80,14 @@ def decide(
     budget = Budget(clock, None if seconds is None else clock() + seconds)
     finalists = train_finalists(config, data, settings, terminal, budget)
     if not finalists and (seconds is None or failed(read_trials(config.paths.finalists))):
-        print("No finalist finished: the test split stays shut", file=terminal, flush=True)
+        print("No finalist finished, so the test split stays shut; the report says why. To try again: "
+              f"{commands.finalists(commands.named(config.paths))}", file=terminal, flush=True)  # fmt: skip
         return
     openings = read_study(config.paths).test_openings
     if openings and not open_test_again:
         print(f"The test split was opened on {openings[-1].opened} for the {openings[-1].model}, and stays shut now; "
-              "python scripts/finalists.py --open-test-again opens it once more, and writes that down",
+              f"{commands.finalists(commands.named(config.paths), open_test_again=True)} opens it once more, and "
+              "writes that down",
               file=terminal, flush=True)  # fmt: skip
         return
     if not finalists:
@@ -246,7 +249,8 @@ def retrained(
                   lambda record: None, lambda note: print(note, file=terminal, flush=True))  # fmt: skip
     kept = next((one for one in BestModels(paths.best).ranked() if one.trial == run.number), None)
     if kept is None:
-        print(f"Note: that failed ({found[run.number].reason}); the winner's own model is taken", file=terminal)
+        print(f"Note: retraining failed ({found[run.number].reason}), so the winner is handed over as it was",
+              file=terminal, flush=True)  # fmt: skip
         return None
     return paths.best / kept.file
 

@@ -23,7 +23,8 @@ DEPTHS = (10, 12, 14, 16)
 """Bits of what cameras and scanners store in 16."""
 ODD_VALUES, ODD_SHARE = 2, 0.01
 """Values, or the share of them, that may be far off in an image that is on the scale of the others."""
-REMEDY = "say which values are black and white: scale=(BLACK, WHITE), in an .npz file as an array of that name"
+WHERE = "in an .npz file as an array of that name"
+REMEDY = f"say which values are black and white: scale=(BLACK, WHITE), {WHERE}"
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def _scale(values: Values) -> PixelScale:
     if values.images.dtype.kind in "iu" and values.brightest <= 1 and values.low >= 0:
         raise UserError(
             f"{values.name}: images are whole numbers and none is above 1, but pixels are 0..255: multiply by 255, or "
-            "say scale=1"
+            f"say scale=1, {WHERE}"
         )
     if values.fit(UNIT):
         return _bright(values, UNIT)
@@ -245,7 +246,8 @@ def _bright(values: Values, scale: PixelScale) -> PixelScale:
     if scale.share(brightest := values.brightest) < DIM:
         raise UserError(
             f"{values.name}: images have values from {values.low:g} to {brightest:g}: on a scale of {scale} all would "
-            f"be dark. If {brightest:g} is white, say scale={brightest:g}, else scale={scale.white:g}"
+            f"be dark. If {brightest:g} is white, say scale={brightest:g}, else scale={scale.white:g}, "
+            f"{WHERE}"
         )
     return scale
 
@@ -254,7 +256,7 @@ def _unknown(values: Values) -> UserError:
     if -1.25 <= values.low < 0 and values.high <= 1.25:
         half = 0.5 if values.low >= -0.55 and values.high <= 0.55 else 1
         return values.refusal(
-            remedy=f"give them as they were before any preprocessing, or say scale=({-half:g}, {half:g})"
+            remedy=f"give them as they were before any preprocessing, or say scale=({-half:g}, {half:g}), {WHERE}"
         )
     mean = float(np.mean(values.images, dtype=np.float64))
     deviation = float(np.std(values.images, dtype=np.float64))
