@@ -146,7 +146,7 @@ def next_commands(paths: RunPaths, winner: TrialRecord, finalists: Sequence[Fina
         return (f"# Its models cannot be exported: Keras does not load {', '.join(needed)} without the code",)
     run = commands.named(paths)
     if why := _no_model(paths):
-        again = commands.finalists(run, open_test_again=paths.test.is_file())
+        again = commands.finalists_of(paths, open_test_again=paths.test.is_file())
         return f"# There is no model to export: {why}. This trains one:", again, commands.export(run), use
     return commands.export(run), use
 

@@ -79,7 +79,8 @@ def members_of(paths: RunPaths, searched: Sequence[TrialRecord], again: Sequence
     found, seen = [], set()
     for one in BestModels(paths.finalists.best).ranked():
         run = runs.get(one.trial)
-        origin = next((trial for trial in searched if run and trial.configuration == run.configuration), None)
+        same = (trial for trial in searched if run and trial.best_epoch and trial.configuration == run.configuration)
+        origin = next(same, None)
         file = paths.finalists.best / one.file
         if run is None or origin is None or run.state is not TrialState.DONE or not file.is_file():
             continue
@@ -97,10 +98,10 @@ def _tested(paths: RunPaths, test: TestRecord, trials: dict[int, TrialRecord]) -
     if kept is None or not file.is_file():
         raise UserError(
             f"{file} is not there: the model that met the test split was removed; "
-            f"{commands.finalists(commands.named(paths), open_test_again=True)} trains it again"
+            f"{commands.finalists_of(paths, open_test_again=True)} trains it again"
         )
     accuracy = None if test.is_retrained else kept.val_accuracy
-    if file.parent == paths.best:  # the search's own, where no finalist was trained
+    if file.parent in (paths.best, paths.handed_over.best):  # the search's own, where no finalist was trained
         return Member(file, trials[test.trial], None, kept.epoch, accuracy)
     seeds = {run.trial: run.seed for run in read_trials(paths.retrained if test.is_retrained else paths.finalists)}
     return Member(file, trials[test.trial], seeds[kept.trial], kept.epoch, accuracy)
@@ -108,7 +109,7 @@ def _tested(paths: RunPaths, test: TestRecord, trials: dict[int, TrialRecord]) -
 
 def _first(paths: RunPaths, members: Sequence[Member], count: int) -> tuple[Member, ...]:
     if len(members) < count:
-        more = commands.finalists(commands.named(paths), finalist_seeds=count, open_test_again=paths.test.is_file())
+        more = commands.finalists_of(paths, finalist_seeds=count, open_test_again=paths.test.is_file())
         raise UserError(f"--ensemble {count}: the run has {len(members)} models of finalists; {more} trains more")
     return tuple(members[:count])
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from results.description import BACKBONE
 from results.paths import RunPaths
-from results.records import StudyRecord, TrialRecord
+from results.records import StudyRecord, TrialRecord, read_study
 from results.wording import from_here
 from search_spaces.hyperparameter import Value
+from search_spaces.registry import SPACES
 
 MODEL = "model.keras"
 """Where export.py writes by default."""
@@ -24,6 +25,12 @@ def search(**options: Any) -> str:
 def finalists(run: str, **options: Any) -> str:
     """`python scripts/finalists.py RUN` with these options."""
     return _script("finalists", run, **options)
+
+
+def finalists_of(paths: RunPaths, **options: Any) -> str:
+    """`python scripts/finalists.py` of a run, which names the run's space again where that is somebody's own code."""
+    space = read_study(paths).options.get("space")
+    return finalists(named(paths), **options, space=None if space in SPACES else space)
 
 
 def report(run: str) -> str:

@@ -14,47 +14,54 @@ def convertible(model: keras.Model) -> keras.Model:
     """Return a model that answers the same, in layers that tf2onnx (1.16) converts from TensorFlow's graph.
 
     Replaced are convolutions of one group a channel, which TensorFlow compiles on a processor; the exact GELU, for
-    which it uses `erfc`; and the means and variances of `Normalization`, which would become inputs. Keras's ConvNeXt
-    has all three.
+    which it uses `erfc`; and constants of the graph and the means and variances of `Normalization`, which would become
+    inputs. Keras's ConvNeXt has all of these.
     """
     import keras
 
-    found = keras.models.clone_model(model, clone_function=_substitute, recursive=True)
+    plain = type(model).from_config(_with_arrays(model.get_config()))
+    found = keras.models.clone_model(plain, clone_function=_substitute, recursive=True)
     for layer, own in zip(found._flatten_layers(), model._flatten_layers(), strict=True):
-        if layer._layers or isinstance(own, keras.Model):
-            continue  # its parts come one by one
-        weights = own.get_weights()
-        if type(own) is not type(layer) and weights:
-            weights = [weights[0].transpose(0, 1, 3, 2), *weights[1:]]
-        layer.set_weights(weights)
+        values = [np.asarray(variable) for variable in _variables(own)]
+        if type(layer) is keras.layers.DepthwiseConv2D and type(own) is not type(layer):
+            values[0] = values[0].transpose(0, 1, 3, 2)
+        for variable, value in zip(_variables(layer), values, strict=True):
+            variable.assign(value)
+        if getattr(layer, "activation", None) is keras.activations.gelu:
+            layer.activation = _exact_gelu
         if isinstance(layer, keras.layers.Normalization):
             layer.mean, layer.variance = np.asarray(own.mean), np.asarray(own.variance)
     return found
+
+
+def _variables(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """Its own ones, without those of the layers in it, which come one by one."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
+def _with_arrays(config: Any) -> Any:
+    """A config whose tensors are NumPy arrays, which become constants when a graph is traced."""
+    if isinstance(config, list | tuple):
+        return type(config)(map(_with_arrays, config))
+    if not isinstance(config, dict):
+        return config
+    found = {name: _with_arrays(value) for name, value in config.items()}
+    return found | {"class_name": "__numpy__"} if config.get("class_name") == "__tensor__" else found
 
 
 def _substitute(layer: keras.layers.Layer) -> keras.layers.Layer:
     import keras
 
     config = layer.get_config()
-    if (
-        type(layer) is keras.layers.Conv2D
-        and layer.groups == layer.filters
-        and layer.kernel.shape[-2] == 1 < layer.groups
-    ):
+    is_conv = type(layer) is keras.layers.Conv2D
+    if is_conv and layer.groups == layer.filters and layer.kernel.shape[-2] == 1 < layer.groups:
         kept = ("name", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "activation", "use_bias")
         return keras.layers.DepthwiseConv2D(**{name: config[name] for name in kept})
-    if type(layer) is keras.layers.Activation and layer.activation is keras.activations.gelu:
-        return _gelu()(name=layer.name)
     return type(layer).from_config(config)
 
 
-def _gelu() -> Any:
+def _exact_gelu(x: Any) -> Any:
+    """As `keras.activations.gelu(x, approximate=False)`."""
     import keras
 
-    class ExactGelu(keras.layers.Layer):
-        """As `keras.activations.gelu(x, approximate=False)`."""
-
-        def call(self, x: Any) -> Any:
-            return 0.5 * x * (1 + keras.ops.erf(x / np.sqrt(2).astype(np.float32)))
-
-    return ExactGelu
+    return 0.5 * x * (1 + keras.ops.erf(x / np.sqrt(2).astype(np.float32)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ import numpy as np
 
 from results.convertible import convertible
 from results.inference import float32_policy, for_inference
-from search_spaces.causes import cause
+from search_spaces.causes import cause, told
 from search_spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ REPRESENTATIVE = 200
 
 BATCH = 32
 """Images at a time."""
+
+USER_ERROR = 2
+"""The exit status of a child process whose last line is what a user can put right."""
 
 Classify = Callable[[np.ndarray], np.ndarray]
 """From uint8 images (n, side, side, 3) to probabilities (n, classes)."""
@@ -89,7 +93,7 @@ def _loaded(file: Path) -> keras.Model:
     import keras
 
     try:
-        model = keras.models.load_model(file, compile=False)
+        model = for_inference(keras.models.load_model(file, compile=False))
         several, shape = isinstance(model.input, list), model.input_shape
     except Exception as error:  # ValueError, OSError, KeyError, TypeError and more: unknown layers, damaged files
         raise UserError(f"{file} is not a model that Keras can load without other code: {cause(error)}") from error
@@ -98,7 +102,7 @@ def _loaded(file: Path) -> keras.Model:
         shape = model.input_shape
     if None in shape[1:]:
         raise UserError(f"{file} takes images of any size: build the model with an input of the images' shape")
-    return _with_probabilities(for_inference(model))
+    return _with_probabilities(model)
 
 
 def _with_probabilities(model: keras.Model) -> keras.Model:
@@ -138,18 +142,26 @@ def _on_tensorflow(name: str, write: Write, model: Path, out: Path, images: np.n
         command = [sys.executable, "-P", "-c", "from results.formats import write_in_child; write_in_child()"]
         done = subprocess.run(
             [*command, name, str(model), str(out), str(given)],
-            env=os.environ | {"KERAS_BACKEND": "tensorflow"}, capture_output=True, text=True,
+            env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"},  # this process has the GPU
+            capture_output=True, text=True,
         )  # fmt: skip
     print(done.stdout, done.stderr, sep="\n")
     if done.returncode:
-        reason = next(reversed(done.stderr.strip().splitlines()), f"exit status {done.returncode}")
-        raise UserError(f"--formats {name}: it cannot be written ({reason}); leave that format out")
+        reason = next(reversed(done.stdout.strip().splitlines()), f"exit status {done.returncode}")
+        if done.returncode == USER_ERROR:
+            raise UserError(reason)
+        raise UserError(f"--formats {name}: the model cannot be converted ({reason}); leave that format out")
 
 
 def write_in_child() -> None:
     """Write one format, as `_on_tensorflow` asks for it."""
     name, model, out, images = sys.argv[1:]
-    FORMATS[name].write(Path(model), Path(out), np.load(images))
+    try:
+        FORMATS[name].write(Path(model), Path(out), np.load(images))
+    except Exception as error:
+        traceback.print_exc()
+        print(error if isinstance(error, UserError) else told(error))
+        sys.exit(USER_ERROR if isinstance(error, UserError) else 1)
 
 
 def _representative(images: np.ndarray) -> np.ndarray:

@@ -19,14 +19,21 @@ HALVES = ("bfloat16", "float16")
 def for_inference(model: keras.Model) -> keras.Model:
     """Return a functional or sequential model of Keras that computes in float32 in inference mode, with equal weights.
 
-    It is built anew from its config. There every dtype policy is replaced, also those of layers within layers, and the
-    types that models within the model take. The operations of a functional graph, such as the division in MobileNet's
-    preprocessing, have no policy: they compute in the type that they are given. Calls of layers in training mode are
-    replaced too: a `Resizing` is called with `training=True` by default, and Keras (3.15) then calls all layers behind
-    it so, unless the caller says otherwise. Constants become NumPy arrays, which converters take for constants.
+    Where that takes it, the model is built anew from its config. There every dtype policy is replaced, also those of
+    layers within layers, and the types that models within the model take. The operations of a functional graph, such as
+    the division in MobileNet's preprocessing, have no policy: they compute in the type that they are given. Calls of
+    layers in training mode are replaced too: a `Resizing` is called with `training=True` by default, and Keras (3.15)
+    then calls all layers behind it so, unless the caller says otherwise.
     """
-    found = type(model).from_config(_rewritten(model.get_config()))
+    config = model.get_config()
+    rewritten = _rewritten(config)
+    if rewritten == config:
+        return model
+    found = type(model).from_config(rewritten)
     found.set_weights(model.get_weights())
+    for layer in found._flatten_layers():
+        if hasattr(layer, "finalize_state"):  # a Normalization computes with what it derives from its weights
+            layer.finalize_state()
     return found
 
 
@@ -48,14 +55,15 @@ def _rewritten(config: Any) -> Any:
         return type(config)(map(_rewritten, config))
     if not isinstance(config, dict):
         return config
-    kind = config.get("class_name")
-    if kind in POLICIES and "config" in config:
-        return FLOAT32
+    if config.get("class_name") in POLICIES and "config" in config:
+        return _float32_policy(config)
     found = {name: _rewritten(value) for name, value in config.items()}
     if found.get("dtype") in HALVES:
         found["dtype"] = FLOAT32
-    if kind == "__tensor__":
-        found["class_name"] = "__numpy__"
     if isinstance(called := found.get("kwargs"), dict) and called.get("training"):
         found["kwargs"] = called | {"training": False}
     return found
+
+
+def _float32_policy(config: dict[str, Any]) -> Any:
+    return config if config["config"].get("name") == FLOAT32 else FLOAT32

@@ -207,6 +207,11 @@ class RunPaths:
         return self.within("finalists")
 
     @property
+    def handed_over(self) -> "RunPaths":
+        """The search's own model, where no finalist was trained: later trials of the search do not displace it here."""
+        return self.within("handed_over")
+
+    @property
     def retrained(self) -> "RunPaths":
         """The winner trained on the validation images too."""
         return self.within("retrained")

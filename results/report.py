@@ -21,7 +21,16 @@ from results.evaluation_figures import confusion_rows
 from results.finalists import Finalist, failed, outcome, ranked
 from results.leaderboard import failures, hyperparameter_columns, leaderboard, with_reasons
 from results.paths import RunPaths
-from results.records import StudyRecord, TestRecord, TrialRecord, TrialState, read_study, read_test, read_trials
+from results.records import (
+    UNCOUNTED,
+    StudyRecord,
+    TestRecord,
+    TrialRecord,
+    TrialState,
+    read_study,
+    read_test,
+    read_trials,
+)
 from results.whole_file import write_text
 from results.wording import (
     TITLES,
@@ -144,7 +153,7 @@ def _context(results: Results, frame: pd.DataFrame) -> dict[str, Any]:
         "commands": next_commands(results.paths, winner, finalists) if winner else (),
         "repeat": winner and commands.once_more(study, winner, results.paths.source(study.data.source)),
         "again": commands.report(commands.named(results.paths)),
-        "decide": commands.finalists(commands.named(results.paths)),
+        "decide": commands.finalists_of(results.paths),
         "figures": draw(trials, frame, study.rungs, winner, finalists, test) if winner else None,
         "table": table,
         "hyperparameters": len(hyperparameter_columns(frame)),
@@ -206,7 +215,8 @@ def _inline(file: Path) -> str:
 def _told(trials: Sequence[TrialRecord], asked: int | None) -> str:
     """`16: 6 done, 10 stopped early`; with how many were asked for, where there are fewer: `4 of 12 asked for: ...`."""
     counts = Counter(trial.state.value for trial in trials)
-    number = f"{len(trials)} of {asked} asked for" if asked and len(trials) < asked else str(len(trials))
+    tried = sum(trial.state not in UNCOUNTED for trial in trials)
+    number = f"{tried} of {asked} asked for" if asked and tried < asked else str(len(trials))
     endings = ", ".join(f"{counts[state]} {ending}" for state, ending in ENDINGS.items() if counts[state])
     return f"{number}: {endings}" if endings else number
 

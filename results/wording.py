@@ -33,6 +33,11 @@ def pace(seconds: float) -> str:
     return f"{f'{seconds:.2g}s' if seconds < 10 else duration(seconds)} an epoch"
 
 
+def printable(text: str) -> str:
+    """The text as it can be printed and written down: names of files may be no text (PEP 383)."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def counted(number: int, noun: str) -> str:
     """`1 trial`, `2 trials`, `1,257 images`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -25,6 +25,8 @@ from search_spaces.task import Task
 from search_spaces.varying import Ranges, ranges_of, split
 
 MOST_BUILDS = 200
+MOST_SEARCHED = 60
+"""Builds with pairs of values, to find what the source names and no model has asked for."""
 MOST_VALUES = 32
 """Of a hyperparameter with more only the first and the last are tried, and nothing is made conditional on it."""
 
@@ -59,9 +61,9 @@ def discovered(space: keras_tuner.HyperModel, task: Task) -> Discovery:
         attempts.run([_Attempt({})])
     before = lacking(space, attempts.names())
     if before:
-        attempts.run(_pairs(read(attempts.known), are_all=False))
+        attempts.search(_pairs(read(attempts.known), are_all=False))
         if lacking(space, attempts.names()) != before:
-            attempts.run(_pairs(read(attempts.known), are_all=True))
+            attempts.search(_pairs(read(attempts.known), are_all=True))
     found, builds = read(attempts.known), attempts.builds
     conditional = [_conditional(one, found[:place], builds) for place, one in enumerate(found)]
     whole, varying = split(conditional, [(build.values, build.ranges) for build in builds], values_of)
@@ -104,7 +106,15 @@ class _Attempts:
 
     def run(self, waiting: list[_Attempt]) -> None:
         """Try these, and what they lead to."""
-        while waiting and len(self.builds) + len(self.errors) < MOST_BUILDS:
+        self._run(waiting, MOST_BUILDS)
+        self.is_whole = self.is_whole and not waiting
+
+    def search(self, waiting: list[_Attempt]) -> None:
+        """Try some of these: what they look for may not be there."""
+        self._run(waiting, min(MOST_BUILDS, len(self.builds) + len(self.errors) + MOST_SEARCHED))
+
+    def _run(self, waiting: list[_Attempt], most: int) -> None:
+        while waiting and len(self.builds) + len(self.errors) < most:
             attempt = waiting.pop(0)
             if any(build.wanted == attempt.wanted for build in self.builds):
                 continue
@@ -121,7 +131,6 @@ class _Attempts:
                     waiting.append(_Attempt({**attempt.wanted, **opening}))
             self.known.merge(hp.space, overwrite=False)
             keras.utils.clear_session(free_memory=False)  # a collection with TensorFlow takes longer than a build
-        self.is_whole = self.is_whole and not waiting
 
     def _built(self, wanted: Values, hp: keras_tuner.HyperParameters) -> _Build | None:
         try:

@@ -1,6 +1,7 @@
 """The first model of a user's space, looked at before any trial: whether it can be trained here, and what it needs."""
 
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -59,11 +60,16 @@ def _foreign(model: keras.Model) -> Iterator[str]:
     if not type(model).__module__.startswith("keras."):
         yield type(model).__name__
         return
+    for one in model._flatten_layers():
+        if not _is_kerases(type(one).__module__):
+            yield f"{one.name} ({type(one).__name__})"
+        elif not isinstance(one, keras.layers.Lambda):
+            # Keras writes a function of somebody else's as if it were its own.
+            yield from (f"{value.__name__}()" for value in vars(one).values() if _is_function_of_theirs(value))
     try:
         config = keras.saving.serialize_keras_object(model)
     except Exception:  # a layer without get_config
-        config = {}
-        yield from (type(one).__name__ for one in model._flatten_layers() if not _is_kerases(type(one).__module__))
+        return
     yield from _foreign_in(config)
 
 
@@ -73,7 +79,7 @@ def _foreign_in(config: Any) -> Iterator[str]:
         kind, module, inner = config.get("class_name"), config.get("module"), config.get("config")
         if kind == "Lambda" or (isinstance(kind, str) and not _is_kerases(module)):
             name = inner.get("name") if isinstance(inner, Mapping) else inner
-            yield f"{name} ({kind})" if kind != "function" else f"{name}()"
+            yield f"{name} ({kind})"
             return
         for key, value in config.items():
             if key not in ("compile_config", "build_config"):
@@ -81,6 +87,10 @@ def _foreign_in(config: Any) -> Iterator[str]:
     elif isinstance(config, list | tuple):
         for value in config:
             yield from _foreign_in(value)
+
+
+def _is_function_of_theirs(value: object) -> bool:
+    return isinstance(value, FunctionType) and not _is_kerases(value.__module__)
 
 
 def _is_kerases(module: str | None) -> bool:

@@ -15,6 +15,8 @@ import keras
 import numpy as np
 from keras.src.trainers.compile_utils import CompileLoss, CompileMetrics
 
+from search_spaces.causes import cause
+
 ACCURACY = "accuracy"
 OTHER_NAMES = ("acc", "sparse_categorical_accuracy", "categorical_accuracy", "binary_accuracy")
 """What Keras calls an accuracy in the logs of an epoch, beside "accuracy"."""
@@ -121,7 +123,7 @@ def _units(model: keras.Model, classes: int, image: np.ndarray) -> int:
 def _encoded(labels: np.ndarray, kind: str, classes: int) -> np.ndarray:
     if kind == "column":
         return labels.astype(np.float32).reshape(-1, 1)
-    return keras.utils.to_categorical(labels, classes) if kind == "one-hot" else labels
+    return keras.utils.to_categorical(labels, classes).astype(np.float32) if kind == "one-hot" else labels
 
 
 def _labels(model: keras.Model, units: int, classes: int) -> str:
@@ -142,8 +144,9 @@ def _labels(model: keras.Model, units: int, classes: int) -> str:
         except Exception as error:  # shapes and types, in the words of either backend
             errors.append(error)
     if len(errors) == 2:
-        why = next(iter(str(errors[0]).splitlines()), type(errors[0]).__name__)[:200]
-        raise ValueError(f"the loss {_shown(model)} takes neither integer nor one-hot labels: {why}") from errors[0]
+        raise ValueError(
+            f"the loss {_shown(model)} takes neither integer nor one-hot labels: {cause(errors[0])}"
+        ) from errors[0]
     raise ValueError(
         f"the loss {_shown(model)} is no smaller for right answers than for wrong ones, with integer or one-hot labels"
     )

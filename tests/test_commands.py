@@ -199,6 +199,15 @@ def test_a_model_that_needs_code_is_not_said_to_be_exported_next(paths: RunPaths
     )
 
 
+def test_a_space_of_somebodys_own_is_named_again(paths: RunPaths) -> None:
+    study = read_study(paths)
+    assert "--space" not in commands.finalists_of(paths)
+    write(paths.study, replace(study, options={**study.options, "space": "mine:Own"}))
+    assert options_of(commands.finalists_of(paths, open_test_again=True)) == {
+        "run": "my runs/pets", "space": "mine:Own", "open_test_again": True,
+    }  # fmt: skip
+
+
 def test_what_else_is_printed_is_what_search_takes() -> None:
     assert options_of(WORKS.partition(": ")[2]) == {"space": "finetune", "data": "digits"}
     assert options_of(resumption.ANEW.partition(" begins")[0]) == {"warm_start": ("RUN",)}

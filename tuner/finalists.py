@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import shutil
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ from results.contenders import Contenders
 from results.finalists import Finalist, failed, ranked
 from results.records import TO_GO_ON, TrialRecord, read_study, read_trials
 from results.wording import counted, duration
-from search_spaces.configuration import Configuration, one_line
+from search_spaces.configuration import Configuration
+from search_spaces.hyperparameter import Value
 from tuner.attempts import Attempt, AttemptSearcher
 from tuner.budget import Budget
 from tuner.capacity import Capacity
@@ -81,12 +83,12 @@ def decide(
     finalists = train_finalists(config, data, settings, terminal, budget)
     if not finalists and (seconds is None or failed(read_trials(config.paths.finalists))):
         print("No finalist finished, so the test split stays shut; the report says why. To try again: "
-              f"{commands.finalists(commands.named(config.paths))}", file=terminal, flush=True)  # fmt: skip
+              f"{commands.finalists_of(config.paths)}", file=terminal, flush=True)  # fmt: skip
         return
     openings = read_study(config.paths).test_openings
     if openings and not open_test_again:
         print(f"The test split was opened on {openings[-1].opened} for the {openings[-1].model}, and stays shut now; "
-              f"{commands.finalists(commands.named(config.paths), open_test_again=True)} opens it once more, and "
+              f"{commands.finalists_of(config.paths, open_test_again=True)} opens it once more, and "
               "writes that down",
               file=terminal, flush=True)  # fmt: skip
         return
@@ -94,11 +96,20 @@ def decide(
         member = searched_best(config.paths)
         print(f"No finalist was trained to its end: trial {member.trial.trial} is handed over as the search trained it",
               file=terminal, flush=True)  # fmt: skip
-        open_test(config, settings.resources, member.trial.trial, member.file)
+        open_test(config, settings.resources, member.trial.trial, _kept_apart(config, member.file))
         return
     winner = finalists[0]
     again = retrained(config, data, settings, winner, terminal, budget) if config.retrain else None
     open_test(config, settings.resources, winner.trial, again or _model(config, winner))
+
+
+def _kept_apart(config: StudyConfig, model: Path) -> Path:
+    """A copy of a model of the search and of what is known of it."""
+    folder = config.paths.handed_over.best
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (model, model.with_suffix(".json")):
+        shutil.copyfile(file, folder / file.name)
+    return folder / model.name
 
 
 def _model(config: StudyConfig, winner: Finalist) -> Path:
@@ -162,16 +173,19 @@ def _planned(
     contenders = Contenders.of(trials, read_study(paths).data.validation_images)
     first = contenders.first(config.finalists)
     done = [(member.trial.trial, member.seed) for member in members_of(paths, trials, again)]
-    begun = {(one_line(run.configuration), run.seed): len(run.epochs) for run in again if run.state in TO_GO_ON}
+    begun = {(_key(run.configuration), run.seed): len(run.epochs) for run in again if run.state in TO_GO_ON}
 
     def left_of(trial: TrialRecord, seed: int) -> float:
         if (trial.trial, seeds[seed]) in done:
             return 0.0
-        return cost.of(trial.configuration, begun.get((one_line(trial.configuration), seeds[seed]), 0))
+        return cost.of(trial.configuration, begun.get((_key(trial.configuration), seeds[seed]), 0))
 
     # The winner's retraining, which somebody has asked for, is to have its time too.
     reserved = cost.of(first[0].configuration) if first and config.retrain else 0.0
-    found = plan(first, len(seeds), left_of, at_a_time, None if budget.left is None else budget.left - reserved)
+    left = budget.left
+    found = plan(first, len(seeds), left_of, at_a_time, None if left is None else left - reserved)
+    if reserved and not found.finalists:  # a finalist that is not retrained is better than none
+        found = plan(first, len(seeds), left_of, at_a_time, left)
     for note in (contenders.left_out(config.finalists), found.note):
         if note:
             print(note, file=terminal, flush=True)
@@ -208,10 +222,10 @@ def missing_runs(config: StudyConfig, planned: Plan) -> list[Run]:
     done = [(member.trial.configuration, member.seed) for member in members_of(config.paths, trials, again)]
     wanted = [(one.configuration, seed) for seed in seeds_of(config, planned.seeds) for one in planned.finalists]
     numbers = itertools.count(_unused(again))
-    begun = {(one_line(run.configuration), run.seed): run.trial for run in again if run.state in TO_GO_ON}
+    begun = {(_key(run.configuration), run.seed): run.trial for run in again if run.state in TO_GO_ON}
     runs = []
     for configuration, seed in [pair for pair in wanted if pair not in done]:
-        number = begun.get((one_line(configuration), seed))
+        number = begun.get((_key(configuration), seed))
         runs.append(Run(next(numbers) if number is None else number, configuration, seed))
     return runs
 
@@ -280,6 +294,10 @@ def train(
     )
     run_trials(paths, searcher, FIFOScheduler(), recorder, settings, data, ending)
     return recorder.trials
+
+
+def _key(configuration: Configuration) -> frozenset[tuple[str, Value]]:
+    return frozenset(configuration.items())
 
 
 def _unused(trials: Sequence[TrialRecord]) -> int:

@@ -196,9 +196,7 @@ class Monitor:
             last = trial.epochs[-1] if trial.epochs else None
             table.add_row(
                 str(trial.trial),
-                self._activities.get(trial.trial, "running")
-                if trial.state is TrialState.RUNNING
-                else trial.state.lower(),
+                self._state(trial),
                 f"{len(trial.epochs)}/{self._watched.max_epochs}",
                 f"{last.val_accuracy:.1%}" if last else "",
                 _percent(trial),

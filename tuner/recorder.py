@@ -15,7 +15,7 @@ from ray.tune.experiment import Trial
 from results.best_models import BestModels, SavedModel
 from results.paths import BEST, RunPaths
 from results.records import EpochRecord, TrialRecord, TrialState, write
-from results.wording import duration
+from results.wording import duration, printable
 from search_spaces.causes import cause_in
 from search_spaces.errors import UserError
 from tuner.clock import StudyClock
@@ -158,8 +158,8 @@ class Recorder(tune.Callback):
     def _cut_off(self, record: TrialRecord) -> None:
         """A trial that the time was too short for has nothing to go on from; a finalist's has to be trained."""
         state, reason = TrialState.INTERRUPTED, record.reason
-        if self._ending.is_time_up and not record.epochs and record.seed is None:
-            state, reason = TrialState.SKIPPED, reason or "the time was up before its first epoch"
+        if self._ending.is_time_up and not record.epochs and record.seed is None and not record.reason:
+            state, reason = TrialState.SKIPPED, "the time was up before its first epoch"
         self._set(dataclasses.replace(record, state=state, reason=reason, seconds=self._seconds(record)))
 
     def flush(self) -> None:
@@ -239,8 +239,7 @@ class Recorder(tune.Callback):
 
 
 def _plain(reason: str | None) -> str | None:
-    """As a record can have it: names of files may be no text (PEP 383)."""
-    return reason and reason.encode(errors="backslashreplace").decode()
+    return None if reason is None else printable(reason)
 
 
 def _forget(trial: Trial) -> None:

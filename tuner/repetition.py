@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tuner.trainable import TrialSettings
 
 MAY_CHANGE = (
-    "cpus_per_trial", "gpus_per_trial", "trial_timeout", "feature_store", "feature_store_gb", "data", "weights",
-    "address", "dashboard",
+    "cpus_per_trial", "gpus_per_trial", "trial_timeout", "feature_store", "feature_store_gb", "data",
+    "leave_out", "strict", "weights", "address", "dashboard",
 )  # fmt: skip
 """Options: where it is trained, but not what."""
 ALIKE = 1e-3

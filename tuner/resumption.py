@@ -25,8 +25,8 @@ from tuner.preparation import Preparation
 
 MAY_CHANGE = (
     "trials", "time_budget", "max_failures", "trial_timeout", "concurrency", "cpus_per_trial", "gpus_per_trial",
-    "feature_store", "feature_store_gb", "finalists", "finalist_seeds", "retrain", "data", "weights", "address",
-    "dashboard", "monitor", "tensorboard", "mlflow",
+    "feature_store", "feature_store_gb", "finalists", "finalist_seeds", "retrain", "data", "leave_out", "strict",
+    "weights", "address", "dashboard", "monitor", "tensorboard", "mlflow",
 )  # fmt: skip
 """Options: how much is searched and where, but not what. Images have to be the same; their folder may be another."""
 ANEW = f"{commands.search(warm_start='RUN')} begins a new study that knows its trials"

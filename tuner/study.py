@@ -91,12 +91,14 @@ def run_study(
         images = _load(config)
         print(f"Run {paths.name} in {paths.place}", file=terminal, flush=True)
         print(images.summary(), file=terminal, flush=True)
-        shared = shared_images(
-            {
-                "training": Labelled(images.train_images, images.train_labels),
-                "validation": Labelled(images.validation_images, images.validation_labels),
-            }
-        )
+        shared: Sequence[str] = ()
+        if validation_data is None:  # else they have been compared as they were given
+            shared = shared_images(
+                {
+                    "training": Labelled(images.train_images, images.train_labels),
+                    "validation": Labelled(images.validation_images, images.validation_labels),
+                }
+            )
         for note in dict.fromkeys((*notes, *shared)):
             print(f"Note: {note}", file=terminal, flush=True)
         _search(config, images, terminal, is_resumed=False)
@@ -473,7 +475,8 @@ def _load_same(config: StudyConfig) -> ImageData:
     data = load(config.data, config.image_size, config.seed, config.strict, config.leave_out)
     if data.fingerprint() != study.data.fingerprint:
         raise UserError(
-            f"--data {config.data}: the images there are not those of run {config.paths.name}, which began with "
+            f"--data {config.data}: the images there are not those of run {config.paths.name}, or are read otherwise "
+            "by this version; it began with "
             f"{study.data.source}: bring them back, or search anew"
         )
     return data

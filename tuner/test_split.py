@@ -16,6 +16,7 @@ from results.evaluation import evaluate
 from results.examples import save_examples
 from results.levels import Levels
 from results.records import TestOpening, TestRecord, read_study, write
+from results.wording import printable
 from search_spaces.errors import UserError
 from tuner.config import StudyConfig
 from tuner.trial.datasets import digits, is_archive, resize_all, three_way
@@ -101,8 +102,8 @@ def load_test_split(
     numbered = Files(files.paths, np.arange(len(files.paths)))  # which of them decode
     skipped: list[str] = []
     images, kept = decode_all(numbered, image_size, strict=False, skipped=skipped, levels=levels)
-    names = tuple(str(files.paths[position].relative_to(place)) for position in kept)
-    return TestImages(images, files.labels[kept], names, tuple(skipped))
+    names = tuple(printable(str(files.paths[position].relative_to(place))) for position in kept)
+    return TestImages(images, files.labels[kept], names, tuple(map(printable, skipped)))
 
 
 def _probabilities(model: bytes, images: np.ndarray, resources: TrialResources) -> np.ndarray:

@@ -42,6 +42,7 @@ class TrainingCost:
         key, first = frozenset(trial.configuration.items()), trial.epochs[0]
         known = self._measured.get(key)
         epochs = len(trial.epochs) if trial.state is TrialState.DONE else known.epochs if known else self._max_epochs
+        epochs = min(epochs, self._max_epochs)
         self._measured[key] = _Measured(max(0.0, first.ended - trial.started - first.seconds), seconds, epochs)
 
     def of(self, configuration: Configuration, done: int = 0) -> float:

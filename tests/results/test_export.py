@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from results.best_models import BestModels
-from results.candidate import candidate
+from results.candidate import candidate, members_of
 from results.export import Sample, export_model
 from results.formats import FORMATS, Format, in_float32, named
 from results.labels import card_path, labels_path
@@ -208,6 +208,18 @@ def test_logits_become_probabilities(tmp_path: Path) -> None:
     found = Predictor(tmp_path / "model.keras", CLASSES).probabilities(IMAGES.images)
     logits = model.predict(IMAGES.images, verbose=0)
     assert found == pytest.approx(np.asarray(keras.ops.softmax(logits)), abs=1e-5)
+
+
+def test_a_finalist_is_of_the_trial_that_was_trained_and_not_of_one_that_was_skipped_before_it(tmp_path: Path) -> None:
+    paths = a_run(tmp_path / "run")
+    skipped, *others = read_trials(paths)
+    again = replace(skipped, trial=3)
+    write(paths.trial_record(0), replace(skipped, state=TrialState.SKIPPED, epochs=()))
+    paths.trial(3).mkdir()
+    write(paths.trial_record(3), again)
+    found = members_of(paths, read_trials(paths), read_trials(paths.finalists))
+    assert {member.trial.trial for member in found} == {1, 3}
+    assert len(others) == 2
 
 
 def test_no_format_is_refused() -> None:

@@ -128,7 +128,7 @@ def test_without_time_for_one_training_the_searchs_own_model_meets_the_test_spli
         "No finalist was trained to its end: trial 0 is handed over as the search trained it",
     ]
     assert act.trained == []
-    assert act.opened == [(0, "best/trial-0000-epoch-02.keras")]
+    assert act.opened == [(0, "handed_over/best/trial-0000-epoch-02.keras")], "where no later trial displaces it"
 
 
 def test_a_budget_leaves_time_for_the_retraining_that_was_asked_for(

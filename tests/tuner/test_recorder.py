@@ -164,3 +164,13 @@ def test_what_had_no_epoch_when_the_time_was_up_is_not_called_interrupted(
         one.on_trial_result(0, [trial], trial, {"epoch": epoch, **measures})
     one.close()
     assert read(paths.trial_record(0), TrialRecord).state is state
+
+
+def test_what_waits_to_be_tried_again_alone_is_interrupted_when_the_time_is_up(tmp_path: Path) -> None:
+    paths, ending, trial = RunPaths.of(tmp_path, "one"), Ending(StudyClock(), 0.0), a_trial()
+    one = recorder(paths, ending)
+    one.on_trial_start(0, [trial], trial)
+    one.on_trial_result(0, [trial], trial, {"failure": "out of memory", "again": True, "val_accuracy": float("nan")})
+    one.close()
+    record = read(paths.trial_record(0), TrialRecord)
+    assert (record.state, record.reason) == (TrialState.INTERRUPTED, "out of memory")

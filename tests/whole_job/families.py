@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 
 Tensor = Any
 Features = Callable[[Tensor], Tensor]
@@ -80,21 +81,24 @@ def preprocessing_layers(hp: keras_tuner.HyperParameters) -> keras.Model:
 
 
 def no_preprocessing(hp: keras_tuner.HyperParameters) -> keras.Model:
-    """Raw pixels, in a Sequential model within a functional one."""
+    """Raw pixels, in a Sequential model within a functional one, with a layer as an activation, and the exact GELU."""
 
     def features(pixels: Tensor) -> Tensor:
-        inner = keras.Sequential([keras.layers.Conv2D(8, 5, strides=4, name="inner"), keras.layers.ReLU()])
+        first = keras.layers.Conv2D(8, 5, strides=4, activation=keras.layers.PReLU(), name="inner")
+        inner = keras.Sequential([first, keras.layers.Dense(8, activation="gelu")])
         return inner(pixels)
 
     return _space(hp, features)
 
 
 def normalization(hp: keras_tuner.HyperParameters) -> keras.Model:
-    """Means and variances of the data inside, as EfficientNet and adapted models have them."""
-    mean, variance = [100.0, 60.0, 100.0], [4000.0, 900.0, 4000.0]
+    """Means and variances inside: given ones, as EfficientNetV2 has them, and those of a layer that was adapted."""
+    adapted = keras.layers.Normalization()
+    adapted.adapt(np.random.default_rng(0).normal([100, 60, 100], [60, 30, 60], (8, 32, 32, 3)).astype(np.float32))
 
     def features(pixels: Tensor) -> Tensor:
-        return _convolutions(keras.layers.Normalization(mean=mean, variance=variance)(pixels))
+        given = keras.layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[0.9, 1.1, 1.2])
+        return _convolutions(given(adapted(pixels)))
 
     return _space(hp, features)
 

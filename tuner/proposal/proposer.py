@@ -130,7 +130,7 @@ class Proposer:
     ) -> Configuration | None:
         """A neighbour of that configuration for the trial with that number; None if none was new and welcome."""
         rng = random.Random(f"{self._seed} around {trial}")
-        tried = (neighbour(self._space, configuration, rng) for _ in range(TRIES))
+        tried = (self._likely(lambda: neighbour(self._space, configuration, rng), rng) for _ in range(TRIES))
         return next((one for one in tried if not self.knows(one) and is_welcome(one)), None)
 
     def _proposed(self, rng: random.Random, is_welcome: Callable[[Configuration], bool]) -> Configuration:

@@ -132,7 +132,7 @@ class Course:
                 if call.is_over:
                     return self._told_again(call, watchers)
                 self.changes.restore(self._checkpoint.variables or {})
-            around = _Observed(self), _Last(self, call, watchers, report)
+            around = _Observed(self, report is not None), _Last(self, call, watchers, report)
             return train([_First(self, call), *watchers, *around], call.position)
 
     @property
@@ -271,9 +271,9 @@ class _First(Callback):
 class _Observed(Callback):
     """Lets the observers see each step; they may join when the `fit` has begun."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Course, is_reported: bool) -> None:
         super().__init__()
-        self._course = course
+        self._course, self._is_reported = course, is_reported
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         for one in self._course.observers:
@@ -285,7 +285,7 @@ class _Observed(Callback):
             one.on_train_batch_end(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        for one in self._course.observers:
+        for one in self._course.observers if self._is_reported else ():  # else it is no epoch of the trial's
             one.on_epoch_end(epoch, logs)
 
 

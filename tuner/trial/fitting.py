@@ -5,7 +5,7 @@ A space fits its model by calling `model.fit`, whoever wrote it; so that is wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -103,8 +103,10 @@ class Fitting:
         callbacks: Sequence[keras.callbacks.Callback],
         options: dict[str, Any],
     ) -> keras.callbacks.History:
-        x, y, size = data
+        x, y, size = _in_floatx(data[0]), _in_floatx(data[1]), data[2]
         validation: Any = options.get("validation_data")
+        if validation is not None:
+            validation = tuple(map(_in_floatx, validation))
         first = epochs.start + self._course.shift
         trained, inputs, checked = self._source(held, x, validation[0] if validation else None, first)
         batches = Batches(inputs, y, size, self._seed if options.get("shuffle", True) else None, first)
@@ -114,7 +116,7 @@ class Fitting:
         if checked is not None:
             batch = options.get("validation_batch_size") or size
             validation = Batches(_always(checked), validation[1], batch, None).source()
-        verbose = options["verbose"]
+        verbose, weights = options["verbose"], _of_all_classes(options.get("class_weight"), y)
         followed = keras.callbacks.CallbackList(
             [_Follow(self._model, batches, self._course.shift), *callbacks, _Stop(self._model, trained)],
             add_history=True, add_progbar=verbose != 0, verbose=verbose, epochs=epochs.stop, steps=len(batches),
@@ -123,7 +125,7 @@ class Fitting:
         trained.history = self._model.history
         return type(trained).fit(
             trained, batches.source(), epochs=epochs.stop, initial_epoch=epochs.start, shuffle=False, verbose=0,
-            callbacks=followed, validation_data=validation, class_weight=options.get("class_weight"),
+            callbacks=followed, validation_data=validation, class_weight=weights,
         )  # fmt: skip
 
     def _traced_alike(self, held: ExitStack, part: keras.Model, arrays: Sequence[np.ndarray]) -> keras.Model:
@@ -261,6 +263,21 @@ def _readable(model: keras.Model, trained: keras.Model) -> Iterator[None]:
         yield
     finally:
         del model.jax_state_sync
+
+
+def _in_floatx(values: np.ndarray) -> np.ndarray:
+    """As Keras has floats of arrays, whatever their precision."""
+    is_other = values.dtype.kind == "f" and values.dtype != keras.config.floatx()
+    return values.astype(keras.config.floatx()) if is_other else values
+
+
+def _of_all_classes(weights: Mapping[int, float] | None, labels: np.ndarray) -> dict[int, float] | None:
+    """Weights of classes, 1 where none is given: Keras (3.15) wants all of them with a data set of TensorFlow's."""
+    if not weights:
+        return None
+    is_one_hot = labels.ndim > 1 and labels.shape[-1] > 1
+    last = labels.shape[-1] - 1 if is_one_hot else int(labels.max())
+    return {label: weights.get(label, 1.0) for label in range(last + 1)}
 
 
 def _always(values: np.ndarray) -> Callable[[int], np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from results.images import Header, Undecodable, decode, header
 from results.levels import Levels
-from results.wording import counted
+from results.wording import counted, printable
 from search_spaces.errors import UserError
 from tuner.trial.datasets import HELD_OUT_SHARE, LEAST_PER_CLASS, ImageData, drawn_splits
 from tuner.trial.folder_layout import Files, Layout, read_layout
@@ -45,7 +45,7 @@ def load_folder(
         UserError: the folder cannot be understood, a class has too few images, or (strict) a file is not used.
     """
     found = splits(folder, seed, leave_out)
-    class_names, unused = found.layout.class_names, tuple(map(str, found.layout.unused))
+    class_names, unused = found.layout.class_names, tuple(printable(str(file)) for file in found.layout.unused)
     if strict and unused:
         raise UserError(
             f"--strict: {counted(len(unused), 'file')} in {folder} would not be used, such as {unused[0]}: move "
@@ -73,11 +73,11 @@ def load_folder(
         validation_images,
         validation_labels,
         len(found.test.paths),
-        tuple(skipped),
+        tuple(map(printable, skipped)),
         test_per_class=tuple(np.bincount(found.test.labels, minlength=len(class_names)).tolist()),
         unused=unused,
         levels=levels,
-        notes=(*found.notes, *told),
+        notes=tuple(map(printable, (*found.notes, *told))),
     )
 
 

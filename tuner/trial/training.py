@@ -1,5 +1,6 @@
 """Train one configuration, an epoch at a time. No Ray in here."""
 
+import dataclasses
 import math
 import sys
 import time
@@ -17,7 +18,7 @@ from search_spaces.causes import cause, told
 from search_spaces.fit_call import call_fit
 from search_spaces.hyperparameter import Value
 from search_spaces.optimization import CROSS_ENTROPY
-from search_spaces.outputs import Outputs, with_probabilities
+from search_spaces.outputs import Outputs, meaning_by_graph, with_probabilities
 from search_spaces.space import VALIDATION_BATCH, populated
 from tuner.trial.checkpoint import Checkpoint
 from tuner.trial.course import CannotReplay, Course, Report
@@ -236,6 +237,7 @@ class Training:
             )
         else:
             self.model, self._is_known = trained, True
+            self._outputs = dataclasses.replace(self._outputs, meaning=meaning_by_graph(trained))
 
     def _is_trained(self) -> bool:
         model = self._given

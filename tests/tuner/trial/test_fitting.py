@@ -375,3 +375,33 @@ def test_a_loop_of_single_epochs_is_not_given_the_same_batches_each_time() -> No
         return np.concatenate([np.ravel(weights) for weights in model.get_weights()])
 
     np.testing.assert_allclose(learned(is_loop=True), learned(is_loop=False), rtol=1e-5, atol=1e-6)
+
+
+class OwnStep(keras.Model):
+    """As people write a loop of their own: it computes in the model's precision, as Keras hands everything over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flat, self.dense = keras.layers.Flatten(), keras.layers.Dense(CLASSES, activation="softmax")
+        self.types: set[str] = set()
+
+    def call(self, x: Any) -> Any:
+        return self.dense(self.flat(x / 255))
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, **others: Any) -> Any:
+        self.types |= {keras.backend.standardize_dtype(one.dtype) for one in (x, y)}
+        return -keras.ops.mean(y * keras.ops.log(y_pred + 1e-6))
+
+
+def test_floats_come_in_the_models_precision_and_weights_for_some_classes_are_enough() -> None:
+    model = OwnStep()
+    model(PIXELS[:1])
+    model.compile("sgd", metrics=["accuracy"])
+    Fitting(model, None, seed=0)
+    pixels, targets = PIXELS.astype(np.float64), TARGETS.astype(np.float64)
+    model.fit(pixels, targets, validation_data=(pixels, targets), verbose=0)
+    assert model.types == {"float32"}
+    other = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
+    other.compile("sgd", "mse")
+    Fitting(other, None, seed=0)
+    other.fit(PIXELS, TARGETS, class_weight={0: 5.0}, verbose=0)

@@ -1,5 +1,6 @@
 """Folders of images as people have them: any format, size and mode, with and without splits, with broken files."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -176,3 +177,12 @@ def test_an_archive_has_to_be_unpacked(tmp_path: Path) -> None:
     (tmp_path / "photos.zip").touch()
     with pytest.raises(UserError, match=r"photos.zip: is a file, but must be a folder or an .npz file; unpack"):
         datasets.load(str(tmp_path / "photos.zip"), None, seed=0)
+
+
+def test_names_that_are_no_text_are_told_and_written_down(folder: Path) -> None:
+    """As an archive from a system with another encoding leaves them."""
+    (folder / os.fsdecode(b"caf\xe9.txt")).write_text("")
+    (folder / "cats" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"broken")
+    data = datasets.load(str(folder), None, seed=0)
+    assert r"caf\udce9.txt" in data.summary().encode().decode()
+    assert any(r"caf\udce9.png" in name for name in (*data.skipped, *load_test_split(str(folder), 20, 0).skipped))
