@@ -42,11 +42,20 @@ class Counted(keras_tuner.HyperModel):
 
 
 class _Trouble(keras.callbacks.Callback):
+    """Acts at the first step of an epoch: of epochs that another process has trained it is told too, but of no step."""
+
     def __init__(self, x: int, mood: str) -> None:
         super().__init__()
-        self._x, self._mood = x, mood
+        self._x, self._mood, self._epoch = x, mood, 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if batch == 0:
+            self._act(self._epoch)
+
+    def _act(self, epoch: int) -> None:
         with open(os.environ["EPOCHS_LOG"], "a", encoding="utf-8") as log:
             log.write(f"{os.environ['SESSION']} {self._x} {epoch}\n")
         time.sleep(float(os.environ.get("EPOCH_SECONDS", 0)))

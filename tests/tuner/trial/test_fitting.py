@@ -388,7 +388,7 @@ class OwnStep(keras.Model):
     def call(self, x: Any) -> Any:
         return self.dense(self.flat(x / 255))
 
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, **others: Any) -> Any:
+    def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True) -> Any:
         self.types |= {keras.backend.standardize_dtype(one.dtype) for one in (x, y)}
         return -keras.ops.mean(y * keras.ops.log(y_pred + 1e-6))
 
