@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -135,6 +136,8 @@ def test_many_at_once_get_each_their_own_answer(address: str) -> None:
 @pytest.mark.parametrize("taken", [False, True])
 def test_what_cannot_be_served_is_named(tmp_path: Path, taken: bool) -> None:
     (tmp_path / "model.keras").write_bytes(b"PK\x03\x04 not all of it")
+    if taken:  # that is seen before the model is loaded
+        zipfile.ZipFile(tmp_path / "model.keras", "w").close()
     port = free_port()
     with socket.create_server(("127.0.0.1", port)) if taken else nullcontext():
         command = [sys.executable, ROOT / "scripts" / "serve.py", "model.keras", "--port", str(port)]
