@@ -94,8 +94,8 @@ class Preparer:
         """
         try:
             answer = pickle.load(cast(BinaryIO, self._child.stdout))
-        except EOFError as error:
-            raise RuntimeError("the process that prepares the study died") from error
+        except EOFError:  # which says nothing
+            raise RuntimeError("the process that prepares the study died") from None
         if isinstance(answer, BaseException):
             raise answer
         return cast(Preparation, answer)

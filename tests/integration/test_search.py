@@ -237,5 +237,6 @@ def test_a_process_that_cannot_prepare_is_told_of_and_its_log_kept(folder: Path)
     done = subprocess.run([*command, "--name", "unprepared", "--no-dashboard"], cwd=folder, text=True,
                           capture_output=True, env=os.environ | {"PYTHONPATH": str(folder / "broken")})  # fmt: skip
     assert done.returncode == 1
-    assert "the search did not start; " in done.stderr
+    assert "the process that prepares the study died" in done.stderr
+    assert "search.log has the traceback" in done.stderr
     assert "built for another processor" in (folder / "runs" / "unprepared" / "search.log").read_text()
