@@ -1,6 +1,6 @@
 """What of a model Keras cannot load without somebody's code is named before the first trial."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -22,9 +22,16 @@ class Twice(keras.layers.Layer):
         return 2 * x
 
 
-@keras.saving.register_keras_serializable("tests")
 class Registered(Twice):
     pass
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    """As Keras's decorator does it, and undone: it holds for the process, whose other models would not be known."""
+    keras.saving.register_keras_serializable("tests")(Registered)
+    yield
+    keras.saving.get_custom_objects().pop("tests>Registered")
 
 
 @pytest.mark.parametrize(
