@@ -29,8 +29,12 @@ def finalists(run: str, **options: Any) -> str:
 
 def finalists_of(paths: RunPaths, **options: Any) -> str:
     """`python scripts/finalists.py` of a run, which names the run's space again where that is somebody's own code."""
-    space = read_study(paths).options.get("space")
-    return finalists(named(paths), **options, space=None if space in SPACES else space)
+    return finalists(named(paths), **options, space=own_space(read_study(paths).options.get("space")))
+
+
+def own_space(space: str | None) -> str | None:
+    """The space where it is somebody's own code, which has to be named again."""
+    return None if space in SPACES else space
 
 
 def report(run: str) -> str:

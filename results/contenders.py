@@ -14,6 +14,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from results.leaderboard import best_first
 from results.records import TrialRecord
 from results.wording import counted, percent
 
@@ -32,11 +33,8 @@ class Contenders:
 
     @classmethod
     def of(cls, trials: Sequence[TrialRecord], images: int) -> "Contenders":
-        """Rank the trials that have finished an epoch; of equals the lower number leads."""
-        ranked = sorted(
-            (trial for trial in trials if trial.best_epoch), key=lambda trial: (-trial.accuracy, trial.trial)
-        )
-        return cls(tuple(ranked), images)
+        """Rank the trials that have finished an epoch."""
+        return cls(tuple(best_first(trial for trial in trials if trial.best_epoch)), images)
 
     def first(self, most: int) -> list[TrialRecord]:
         """Return those of the first `most` trials that may be the best."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from results.inference import rewritten
+
 if TYPE_CHECKING:
     import keras
 
@@ -19,7 +21,7 @@ def convertible(model: keras.Model) -> keras.Model:
     """
     import keras
 
-    plain = type(model).from_config(_with_arrays(model.get_config()))
+    plain = type(model).from_config(rewritten(model.get_config(), _as_array))
     found = keras.models.clone_model(plain, clone_function=_substitute, recursive=True)
     for layer, own in zip(found._flatten_layers(), model._flatten_layers(), strict=True):
         values = [np.asarray(variable) for variable in _variables(own)]
@@ -39,14 +41,9 @@ def _variables(layer: keras.layers.Layer) -> list[keras.Variable]:
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
-def _with_arrays(config: Any) -> Any:
-    """A config whose tensors are NumPy arrays, which become constants when a graph is traced."""
-    if isinstance(config, list | tuple):
-        return type(config)(map(_with_arrays, config))
-    if not isinstance(config, dict):
-        return config
-    found = {name: _with_arrays(value) for name, value in config.items()}
-    return found | {"class_name": "__numpy__"} if config.get("class_name") == "__tensor__" else found
+def _as_array(config: dict[str, Any]) -> dict[str, Any]:
+    """A tensor of a config as NumPy's, which becomes a constant when a graph is traced."""
+    return config | {"class_name": "__numpy__"} if config.get("class_name") == "__tensor__" else config
 
 
 def _substitute(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +26,10 @@ def for_inference(model: keras.Model) -> keras.Model:
     then calls all layers behind it so, unless the caller says otherwise.
     """
     config = model.get_config()
-    rewritten = _rewritten(config)
-    if rewritten == config:
+    used = rewritten(config, _used)
+    if used == config:
         return model
-    found = type(model).from_config(rewritten)
+    found = type(model).from_config(used)
     found.set_weights(model.get_weights())
     for layer in found._flatten_layers():
         if hasattr(layer, "finalize_state"):  # a Normalization computes with what it derives from its weights
@@ -50,20 +50,22 @@ def float32_policy() -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _rewritten(config: Any) -> Any:
+def rewritten(config: Any, change: Callable[[dict[str, Any]], Any]) -> Any:
+    """Return a config of Keras's with each dictionary in it changed, those within others first."""
     if isinstance(config, list | tuple):
-        return type(config)(map(_rewritten, config))
+        return type(config)(rewritten(one, change) for one in config)
     if not isinstance(config, dict):
         return config
+    return change({name: rewritten(value, change) for name, value in config.items()})
+
+
+def _used(config: dict[str, Any]) -> Any:
+    """A part of a model's config in float32 and in inference mode."""
     if config.get("class_name") in POLICIES and "config" in config:
-        return _float32_policy(config)
-    found = {name: _rewritten(value) for name, value in config.items()}
+        return config if config["config"].get("name") == FLOAT32 else FLOAT32
+    found = dict(config)
     if found.get("dtype") in HALVES:
         found["dtype"] = FLOAT32
     if isinstance(called := found.get("kwargs"), dict) and called.get("training"):
         found["kwargs"] = called | {"training": False}
     return found
-
-
-def _float32_policy(config: dict[str, Any]) -> Any:
-    return config if config["config"].get("name") == FLOAT32 else FLOAT32

@@ -1,6 +1,6 @@
 """Trials ranked, as a pandas DataFrame, and those that failed by their reason."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -18,10 +18,14 @@ def leaderboard(trials: Sequence[TrialRecord], hyperparameters: Sequence[str]) -
     Rank is by validation accuracy at the best epoch; of equals the lower trial number leads. A trial without a
     finished epoch has no rank and comes last. A hyperparameter that is named like a measure is told apart from it.
     """
-    ordered = sorted(trials, key=lambda trial: (-trial.accuracy, trial.trial))
-    rows = [_row(rank, trial, hyperparameters) for rank, trial in enumerate(ordered, start=1)]
+    rows = [_row(rank, trial, hyperparameters) for rank, trial in enumerate(best_first(trials), start=1)]
     frame = pd.DataFrame(rows, columns=[*MEASURES, *map(_column, hyperparameters)])
     return frame.convert_dtypes()  # so that whole numbers stay whole in a column with gaps
+
+
+def best_first(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials by the validation accuracy of their best epochs; of equals the lower number leads."""
+    return sorted(trials, key=lambda trial: (-trial.accuracy, trial.trial))
 
 
 def with_reasons(frame: pd.DataFrame, trials: Sequence[TrialRecord]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from results.candidate import candidate
 from results.image_files import images_below
 from results.labels import read_labels, read_levels
 from results.levels import Levels
-from results.records import read_study
+from results.records import read_study, read_test
 from results.remote import existing_run
 from results.run_files import is_uri
 from results.wording import percent
@@ -79,7 +79,7 @@ def served(model: str, samples: Path | None, most_bytes: int) -> Served:
     if not _is_run(model):
         return Served(chosen.file.stem, chosen.file, chosen.labels, "", own, most_bytes, chosen.levels)
     paths = existing_run(model)
-    test = candidate(paths).test
+    test = read_test(paths)
     shown = [paths.examples / one.file for one in test.examples] if test else []
     told = f"Test accuracy {percent(test.evaluation.accuracy)}." if test else ""
     return Served(paths.name, chosen.file, chosen.labels, told, own or tuple(shown[::2]), most_bytes, chosen.levels)

@@ -78,6 +78,11 @@ def _names(space: Sequence[Hyperparameter]) -> str:
     return ", ".join(sorted({hyperparameter.name for hyperparameter in space}))
 
 
+def configuration_key(configuration: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
+    """Return what two configurations have in common if and only if they are the same, in whatever order."""
+    return tuple(sorted(configuration.items()))
+
+
 def differing(configuration: Mapping[str, Value], hyperparameters: Sequence[Hyperparameter]) -> Configuration:
     """Return the values that differ from the defaults of the space.
 

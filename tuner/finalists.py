@@ -18,8 +18,7 @@ from results.contenders import Contenders
 from results.finalists import Finalist, failed, ranked
 from results.records import TO_GO_ON, TrialRecord, read_study, read_trials
 from results.wording import counted, duration
-from search_spaces.configuration import Configuration
-from search_spaces.hyperparameter import Value
+from search_spaces.configuration import Configuration, configuration_key
 from tuner.attempts import Attempt, AttemptSearcher
 from tuner.budget import Budget
 from tuner.capacity import Capacity
@@ -173,12 +172,14 @@ def _planned(
     contenders = Contenders.of(trials, read_study(paths).data.validation_images)
     first = contenders.first(config.finalists)
     done = [(member.trial.trial, member.seed) for member in members_of(paths, trials, again)]
-    begun = {(_key(run.configuration), run.seed): len(run.epochs) for run in again if run.state in TO_GO_ON}
+    begun = {
+        (configuration_key(run.configuration), run.seed): len(run.epochs) for run in again if run.state in TO_GO_ON
+    }
 
     def left_of(trial: TrialRecord, seed: int) -> float:
         if (trial.trial, seeds[seed]) in done:
             return 0.0
-        return cost.of(trial.configuration, begun.get((_key(trial.configuration), seeds[seed]), 0))
+        return cost.of(trial.configuration, begun.get((configuration_key(trial.configuration), seeds[seed]), 0))
 
     # The winner's retraining, which somebody has asked for, is to have its time too.
     reserved = cost.of(first[0].configuration) if first and config.retrain else 0.0
@@ -222,10 +223,10 @@ def missing_runs(config: StudyConfig, planned: Plan) -> list[Run]:
     done = [(member.trial.configuration, member.seed) for member in members_of(config.paths, trials, again)]
     wanted = [(one.configuration, seed) for seed in seeds_of(config, planned.seeds) for one in planned.finalists]
     numbers = itertools.count(_unused(again))
-    begun = {(_key(run.configuration), run.seed): run.trial for run in again if run.state in TO_GO_ON}
+    begun = {(configuration_key(run.configuration), run.seed): run.trial for run in again if run.state in TO_GO_ON}
     runs = []
     for configuration, seed in [pair for pair in wanted if pair not in done]:
-        number = begun.get((_key(configuration), seed))
+        number = begun.get((configuration_key(configuration), seed))
         runs.append(Run(next(numbers) if number is None else number, configuration, seed))
     return runs
 
@@ -282,10 +283,8 @@ def train(
     """Train them; those go on of which their folder has a record. Their records by number."""
     paths, numbers = settings.run, {run.number for run in runs}
     going_on = [trial for trial in read_trials(paths) if trial.trial in numbers]
-    ending, retries = (
-        Ending(budget.clock, budget.end),
-        Retries(config.max_failures, {trial.trial: trial.lost for trial in going_on}),
-    )
+    ending = Ending(budget.clock, budget.end)
+    retries = Retries(config.max_failures, {trial.trial: trial.lost for trial in going_on})
     recorder = Recorder(
         paths, max_epochs, budget.clock, ending, retries, on_change, on_note, going_on, config.trial_timeout
     )
@@ -294,10 +293,6 @@ def train(
     )
     run_trials(paths, searcher, FIFOScheduler(), recorder, settings, data, ending)
     return recorder.trials
-
-
-def _key(configuration: Configuration) -> frozenset[tuple[str, Value]]:
-    return frozenset(configuration.items())
 
 
 def _unused(trials: Sequence[TrialRecord]) -> int:

@@ -19,7 +19,6 @@ from search_spaces.configuration import fixed
 from search_spaces.errors import Unavailable, UserError
 from search_spaces.keras_settings import check_keras
 from search_spaces.recipes import named
-from search_spaces.registry import SPACES
 from search_spaces.task import Task
 from tuner.address import check_address
 from tuner.chatter import redirected
@@ -275,7 +274,7 @@ def run_finalists(
         retrain=retrain,
         no_retrain=retrain is False,
         time_budget=time_budget,
-        space=_own_space(config),
+        space=commands.own_space(config.space),
         open_test_again=open_test_again,
     )
     with writing(paths), redirected(paths.log) as terminal, mirrored(paths, terminal):
@@ -382,16 +381,11 @@ def _resume_command(config: StudyConfig) -> str:
         resume=True,
         name=paths.name,
         storage=None if storage == StudyConfig.storage else storage,
-        space=_own_space(config),
+        space=commands.own_space(config.space),
         address=config.address,
         study_storage=config.study_storage,
         mlflow=config.mlflow,
     )
-
-
-def _own_space(config: StudyConfig) -> str | None:
-    """The space where it is code, which has to be named again."""
-    return None if config.space in SPACES else config.space
 
 
 def _check_early(config: StudyConfig) -> None:

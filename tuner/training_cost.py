@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from results.records import TrialRecord, TrialState
-from search_spaces.configuration import Configuration
+from search_spaces.configuration import Configuration, configuration_key
 
 MARGIN = 1.1
 """A training is expected to take so many times what was measured: another seed may end later."""
@@ -30,7 +30,7 @@ class TrainingCost:
 
     def __init__(self, trials: Iterable[TrialRecord], max_epochs: int) -> None:
         self._max_epochs = max_epochs
-        self._measured: dict[frozenset[object], _Measured] = {}
+        self._measured: dict[tuple[object, ...], _Measured] = {}
         for trial in trials:
             self.observe(trial)
 
@@ -39,7 +39,7 @@ class TrainingCost:
         seconds = trial.seconds_an_epoch
         if seconds is None:
             return
-        key, first = frozenset(trial.configuration.items()), trial.epochs[0]
+        key, first = configuration_key(trial.configuration), trial.epochs[0]
         known = self._measured.get(key)
         epochs = len(trial.epochs) if trial.state is TrialState.DONE else known.epochs if known else self._max_epochs
         epochs = min(epochs, self._max_epochs)
@@ -47,5 +47,5 @@ class TrainingCost:
 
     def of(self, configuration: Configuration, done: int = 0) -> float:
         """Return the seconds of a training of which so many epochs are done; 0 of a configuration never measured."""
-        found = self._measured.get(frozenset(configuration.items()))
+        found = self._measured.get(configuration_key(configuration))
         return MARGIN * (found.start + found.epoch * max(1, found.epochs - done)) if found else 0.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from search_spaces.configuration import Configuration
+from search_spaces.configuration import Configuration, configuration_key
 from search_spaces.hyperparameter import Hyperparameter
 from tuner.proposal.enumeration import every_configuration
 from tuner.proposal.failures import FAILED, Survival
@@ -70,15 +70,15 @@ class Proposer:
 
     def knows(self, configuration: Configuration) -> bool:
         """Whether it is or was tried."""
-        return _key(configuration) in self._known
+        return configuration_key(configuration) in self._known
 
     def leave_out(self, configuration: Configuration) -> None:
         """Propose it never: somebody else tries it, or is about to."""
-        self._known.add(_key(configuration))
+        self._known.add(configuration_key(configuration))
 
     def begin(self, trial: int, configuration: Configuration) -> None:
         """A trial runs; what is proposed from now on is different."""
-        self._known.add(_key(configuration))
+        self._known.add(configuration_key(configuration))
         self._best[trial] = FAILED
         self._open[trial] = list(self._views)
         self._running[trial] = configuration
@@ -191,7 +191,3 @@ class Proposer:
         self._views[rung].end(trial, score)
         if score is not None:
             self._chain.score(trial, rung, score)
-
-
-def _key(configuration: Configuration) -> tuple[tuple[str, object], ...]:
-    return tuple(sorted(configuration.items()))

@@ -125,7 +125,7 @@ class Course:
         report = next((one for one in callbacks if isinstance(one, Report)), None)
         if not any(isinstance(one, keras.callbacks.History) for one in watchers):
             watchers.append(keras.callbacks.History())
-        with self._guard.paused():
+        with self._guard.switched(False):
             call = self._entered(call, watchers, is_ordered)
             if self._checkpoint is not None:
                 self._guard.forbid([*self._model.variables, *self._optimizer_state()])
@@ -191,7 +191,7 @@ class Course:
             one.set_params(call.params)
             one.set_model(model)
         model.history = next(one for one in watchers if isinstance(one, keras.callbacks.History))
-        with self._guard.resumed():
+        with self._guard.switched(True):
             for one in watchers:
                 one.on_train_begin({})
         self._tell_epochs(call, watchers)
@@ -199,17 +199,17 @@ class Course:
             self._arrive(watchers)
             model.optimizer.finalize_variable_values(model.trainable_weights)
         for one in watchers:
-            with self._guard.paused() if _keeps_weights(one) else self._guard.resumed():
+            with self._guard.switched(not _keeps_weights(one)):
                 one.on_train_end(dict(call.logs[-1]) if call.logs else {})
         return model.history
 
     def _tell_epochs(self, call: Call, watchers: Sequence[Callback]) -> None:
         for epoch, logs in enumerate(map(dict, call.logs), start=call.first):
             for one in watchers:
-                with self._guard.resumed():
+                with self._guard.switched(True):
                     one.on_epoch_begin(epoch, {})
             for one in watchers:
-                with self._guard.paused() if _keeps_weights(one) else self._guard.resumed():
+                with self._guard.switched(not _keeps_weights(one)):
                     one.on_epoch_end(epoch, logs)
 
     def _arrive(self, watchers: Sequence[Callback]) -> None:
@@ -341,16 +341,9 @@ class _Guard:
         self.is_on, self._is_closed, self._unknown = False, True, {}
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        before, self.is_on = self.is_on, False
-        try:
-            yield
-        finally:
-            self.is_on = before and not self._is_closed
-
-    @contextmanager
-    def resumed(self) -> Iterator[None]:
-        before, self.is_on = self.is_on, not self._is_closed
+    def switched(self, is_on: bool) -> Iterator[None]:
+        """For a block of the user's code (on) or of Keras's or ours (off), as far as it is not closed."""
+        before, self.is_on = self.is_on, is_on and not self._is_closed
         try:
             yield
         finally:
